@@ -1,0 +1,100 @@
+# The front door. Meson and Ninja do the building; `make help` lists what there is.
+
+BUILD ?= build
+PREFIX ?= /usr/local
+DESTDIR ?=
+PYTHON ?= $(shell test -x /usr/bin/python3 && echo /usr/bin/python3 || echo python3)
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+FUZZ_SECONDS ?= 30
+SOAK_SECONDS ?= 3600
+
+# Warnings are errors with the compilers that the project is built with all the time; a newer one
+# may warn of something new, and a stranger's build does not end there. WERROR=true|false decides.
+COMPILER := $(shell $(CC) -dumpversion 2>/dev/null | cut -d. -f1)
+WERROR ?= $(if $(filter 12 14,$(COMPILER)),true,false)
+
+C_FILES = $(shell find src tests/unit tests/fuzz bench -name '*.[ch]' 2>/dev/null)
+
+MESON_SETUP = meson setup --prefix=$(PREFIX) -Dwerror=$(WERROR)
+NINJA = ninja -j $(JOBS)
+
+.PHONY: all build run check asan tsan fuzz bench soak format lint analyze install clean help setup-build
+
+all: build
+
+help:
+	@echo 'make            builds $(BUILD)/guise (release)'
+	@echo 'make run        builds it and runs examples/quickstart.yaml'
+	@echo 'make check      every test and check there is; ends with "N passed, N failed"'
+	@echo 'make asan       unit and end-to-end tests under AddressSanitizer and UBSan'
+	@echo 'make tsan       the same under ThreadSanitizer'
+	@echo 'make fuzz       each fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS)'
+	@echo 'make bench      side by side with nginx and haproxy'
+	@echo 'make soak       load for SOAK_SECONDS=$(SOAK_SECONDS), memory watched'
+	@echo 'make format     lays out all C files with clang-format'
+	@echo 'make lint       layers, conventions, headers, clang-tidy, cppcheck'
+	@echo 'make analyze    gcc -fanalyzer over src/ (slow)'
+	@echo 'make install    DESTDIR=, PREFIX=$(PREFIX)'
+	@echo 'make clean      removes the build directories'
+
+setup-build:
+	@tools/setup build
+
+build: setup-build
+	@test -f $(BUILD)/build.ninja || $(MESON_SETUP) --buildtype=release -Ddebug=true $(BUILD)
+	@$(NINJA) -C $(BUILD) guise
+
+run: build
+	@exec $(BUILD)/guise run -c examples/quickstart.yaml
+
+check:
+	@tools/setup build test
+	@BUILD=$(BUILD) $(PYTHON) tools/check
+
+asan:
+	@tools/setup build test
+	@test -f build-asan/build.ninja || $(MESON_SETUP) --buildtype=debugoptimized \
+		-Db_sanitize=address,undefined -Dtests=enabled build-asan
+	@BUILD=build-asan $(PYTHON) tools/check build unit e2e
+
+tsan:
+	@tools/setup build test
+	@test -f build-tsan/build.ninja || $(MESON_SETUP) --buildtype=debugoptimized \
+		-Db_sanitize=thread -Dtests=enabled build-tsan
+	@BUILD=build-tsan $(PYTHON) tools/check build unit e2e
+
+fuzz:
+	@tools/setup build test
+	@test -f build-fuzz/build.ninja || CC=clang $(MESON_SETUP) --buildtype=debugoptimized \
+		-Db_sanitize=address,undefined -Dfuzz=true build-fuzz
+	@$(NINJA) -C build-fuzz
+	@tools/fuzz build-fuzz $(FUZZ_SECONDS)
+
+bench: build
+	@tools/setup build bench
+	@GUISE_BINARY=$(BUILD)/guise bench/run $(BENCH_ARGS)
+
+soak: build
+	@tools/setup build bench
+	@GUISE_BINARY=$(BUILD)/guise bench/soak $(SOAK_SECONDS)
+
+format:
+	@tools/setup build test
+	@clang-format -i $(C_FILES)
+
+lint:
+	@tools/setup build test
+	@BUILD=$(BUILD) $(PYTHON) tools/check build layers conventions headers tidy cppcheck
+
+analyze:
+	@tools/setup build test
+	@tools/analyze
+
+install: build
+	@test "$$(meson introspect --buildoptions $(BUILD) | $(PYTHON) -c 'import json, sys; print(next(o["value"] for o in json.load(sys.stdin) if o["name"] == "prefix"))')" = "$(PREFIX)" || \
+		meson configure -Dprefix=$(PREFIX) $(BUILD)
+	@$(NINJA) -C $(BUILD) guise
+	@DESTDIR=$(DESTDIR) meson install --no-rebuild -C $(BUILD)
+
+clean:
+	rm -rf $(BUILD) build-asan build-tsan build-fuzz build-analyze

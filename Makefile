@@ -10,8 +10,8 @@ SOAK_SECONDS ?= 3600
 
 # Warnings are errors with the compilers that the project is built with all the time; a newer one
 # may warn of something new, and a stranger's build does not end there. WERROR=true|false decides.
-COMPILER := $(shell $(CC) -dumpversion 2>/dev/null | cut -d. -f1)
-WERROR ?= $(if $(filter 12 14,$(COMPILER)),true,false)
+COMPILER := $(shell $(CC) --version 2>/dev/null | sed -n '1s/^.*clang.* \([0-9]*\)\..*/clang-\1/p;1s/^.*cc.* \([0-9]*\)\..*/gcc-\1/p' | head -1)
+WERROR ?= $(if $(filter gcc-12 clang-14,$(COMPILER)),true,false)
 
 C_FILES = $(shell find src tests/unit tests/fuzz bench -name '*.[ch]' 2>/dev/null)
 
@@ -44,24 +44,26 @@ build: setup-build
 	@test -f $(BUILD)/build.ninja || $(MESON_SETUP) --buildtype=release -Ddebug=true $(BUILD)
 	@$(NINJA) -C $(BUILD) guise
 
+# On a terminal a process group of its own: Ctrl-C then means Guise, which drains and ends with 0,
+# and not make as well, which would end with an error.
 run: build
-	@exec $(BUILD)/guise run -c examples/quickstart.yaml
+	@if [ -t 0 ]; then set -m; fi; $(BUILD)/guise run -c examples/quickstart.yaml
 
 check:
 	@tools/setup build test
-	@BUILD=$(BUILD) $(PYTHON) tools/check
+	@BUILD=$(BUILD) WERROR=$(WERROR) $(PYTHON) tools/check
 
 asan:
 	@tools/setup build test
 	@test -f build-asan/build.ninja || $(MESON_SETUP) --buildtype=debugoptimized \
 		-Db_sanitize=address,undefined -Dtests=enabled build-asan
-	@BUILD=build-asan $(PYTHON) tools/check build unit e2e
+	@WERROR=$(WERROR) BUILD=build-asan $(PYTHON) tools/check build unit e2e
 
 tsan:
 	@tools/setup build test
 	@test -f build-tsan/build.ninja || $(MESON_SETUP) --buildtype=debugoptimized \
 		-Db_sanitize=thread -Dtests=enabled build-tsan
-	@BUILD=build-tsan $(PYTHON) tools/check build unit e2e
+	@WERROR=$(WERROR) BUILD=build-tsan $(PYTHON) tools/check build unit e2e
 
 fuzz:
 	@tools/setup build test
@@ -84,7 +86,7 @@ format:
 
 lint:
 	@tools/setup build test
-	@BUILD=$(BUILD) $(PYTHON) tools/check build layers conventions headers tidy cppcheck
+	@BUILD=$(BUILD) WERROR=$(WERROR) $(PYTHON) tools/check build layers conventions headers tidy cppcheck
 
 analyze:
 	@tools/setup build test

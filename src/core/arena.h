@@ -1,0 +1,34 @@
+/*
+ * Bump allocation for things that end together: one exchange, one snapshot. Nothing in it is freed alone.
+ * The first bytes come from the memory that the owner lends (often the rest of a block); more comes from the pool of
+ * pages given at init, larger requests from the heap. One thread at a time.
+ */
+#ifndef GUISE_CORE_ARENA_H
+#define GUISE_CORE_ARENA_H
+
+#include "core/memory.h"
+#include "core/span.h"
+
+struct arena_page;
+
+struct arena {
+	uint8_t *at, *end;        /* free room in the current page */
+	struct arena_page *pages; /* to give back */
+	struct pool *pool;        /* pages of pool->size bytes; NULL = heap pages of 4 KiB */
+	struct memory *memory;    /* counts what does not come from the pool */
+};
+
+/* `lent` (may be NULL) is used first and not freed; it must outlive the arena. */
+void arena_init(struct arena *arena, struct memory *memory, struct pool *pool, void *lent, size_t lent_size);
+void arena_fini(struct arena *arena);
+
+/* Memory aligned to 8 bytes, not cleared. NULL: out of memory. */
+WARN_UNUSED void *arena_alloc(struct arena *arena, size_t bytes);
+/* Cleared memory for `count` objects of `size` bytes; NULL on overflow too. */
+WARN_UNUSED void *arena_zalloc(struct arena *arena, size_t count, size_t size);
+/* A copy of the bytes; ->at is NULL when memory ran out (also for an empty span: at is then not NULL). */
+WARN_UNUSED struct span arena_copy(struct arena *arena, struct span bytes);
+/* printf into the arena; ->at is NULL when memory ran out. A NUL follows, not counted. */
+WARN_UNUSED struct span arena_format(struct arena *arena, const char *format, ...) PRINTF_LIKE(2, 3);
+
+#endif

@@ -1,0 +1,102 @@
+/*
+ * What can go wrong with an exchange or a connection, as one table: the code's name for logs, who is to blame, the
+ * status that a client sees (RFC 9110 15), and the Proxy-Status error type (RFC 9209 2.3).
+ *
+ * A struct error is a small value, copied freely; its text is static.
+ */
+#ifndef GUISE_CORE_ERROR_H
+#define GUISE_CORE_ERROR_H
+
+#include "core/base.h"
+
+enum error_source {
+	ERROR_SOURCE_NONE,
+	ERROR_SOURCE_CLIENT,
+	ERROR_SOURCE_SERVER,
+	ERROR_SOURCE_RESOLVER,
+	ERROR_SOURCE_CONFIG,
+	ERROR_SOURCE_SELF,
+};
+
+/* code, source, status (0 = nothing can be said to the client), Proxy-Status type, default text */
+#define ERROR_TABLE(ROW)                                                                                          \
+	ROW(NONE, NONE, 0, NULL, "no error")                                                                      \
+	ROW(MALFORMED_REQUEST, CLIENT, 400, "http_request_error", "malformed request")                            \
+	ROW(BAD_TARGET, CLIENT, 400, "http_request_error", "bad request target")                                  \
+	ROW(WRONG_FACE, CLIENT, 400, "http_request_error", "this is a proxy: the target must be absolute")        \
+	ROW(DENIED, CLIENT, 403, "http_request_denied", "denied by a rule")                                       \
+	ROW(TARGET_PROHIBITED, CLIENT, 403, "destination_ip_prohibited", "the target's address is not public")    \
+	ROW(NO_ROUTE, CLIENT, 404, "destination_not_found", "no route matches")                                   \
+	ROW(METHOD_NOT_ALLOWED, CLIENT, 405, "http_request_denied", "method not allowed here")                    \
+	ROW(REQUEST_TIMEOUT, CLIENT, 408, "http_request_error", "the request did not arrive in time")             \
+	ROW(BODY_TOO_LARGE, CLIENT, 413, "http_request_error", "request body too large")                          \
+	ROW(TARGET_TOO_LONG, CLIENT, 414, "http_request_error", "request line too long")                          \
+	ROW(EXPECTATION_FAILED, CLIENT, 417, "http_request_error", "unknown expectation")                         \
+	ROW(HEAD_TOO_LARGE, CLIENT, 431, "http_request_error", "request fields too large")                        \
+	ROW(CODING_UNKNOWN, CLIENT, 501, "http_request_error", "transfer coding not implemented")                 \
+	ROW(VERSION_UNSUPPORTED, CLIENT, 505, "http_request_error", "HTTP version not supported")                 \
+	ROW(CLIENT_GONE, CLIENT, 0, NULL, "the client went away")                                                 \
+	ROW(CLIENT_STALLED, CLIENT, 0, NULL, "the client took nothing for too long")                              \
+	ROW(LOOP, SELF, 502, "proxy_loop_detected", "the request has been here before")                           \
+	ROW(DNS_FAILED, RESOLVER, 502, "dns_error", "the name does not resolve")                                  \
+	ROW(DNS_TIMEOUT, RESOLVER, 504, "dns_timeout", "the name servers did not answer in time")                 \
+	ROW(CONNECT_REFUSED, SERVER, 502, "connection_refused", "the server refused the connection")              \
+	ROW(UNREACHABLE, SERVER, 502, "destination_ip_unroutable", "the server cannot be reached")                \
+	ROW(CONNECT_TIMEOUT, SERVER, 504, "connection_timeout", "the server did not accept in time")              \
+	ROW(UPSTREAM_CLOSED, SERVER, 502, "connection_terminated", "the server closed before it answered")        \
+	ROW(UPSTREAM_RESET, SERVER, 502, "connection_terminated", "the server reset the connection")              \
+	ROW(UPSTREAM_TRUNCATED, SERVER, 502, "http_response_incomplete", "the response ended too early")          \
+	ROW(UPSTREAM_MALFORMED, SERVER, 502, "http_protocol_error", "malformed response")                         \
+	ROW(UPSTREAM_HEAD_TOO_LARGE, SERVER, 502, "http_response_header_section_size", "response fields too large") \
+	ROW(UPSTREAM_CODING, SERVER, 502, "http_response_transfer_coding", "response coding not understood")      \
+	ROW(UPSTREAM_UPGRADE, SERVER, 502, "http_upgrade_failed", "the server switched without being asked")      \
+	ROW(UPSTREAM_TIMEOUT, SERVER, 504, "http_response_timeout", "the server did not answer in time")          \
+	ROW(NO_SERVER, SERVER, 503, "destination_unavailable", "no server is available")                          \
+	ROW(OVERLOADED, SELF, 503, "connection_limit_reached", "too much to do")                                  \
+	ROW(MEMORY, SELF, 503, "proxy_internal_response", "out of memory")                                        \
+	ROW(TOTAL_TIMEOUT, SELF, 504, "http_response_timeout", "the exchange took too long")                      \
+	ROW(TUNNEL_IDLE, SELF, 0, NULL, "the tunnel was idle for too long")                                       \
+	ROW(DRAINING, SELF, 503, "proxy_internal_response", "shutting down")                                      \
+	ROW(SYSTEM, SELF, 500, "proxy_internal_error", "a system call failed")                                    \
+	ROW(INTERNAL, SELF, 500, "proxy_internal_error", "internal error")
+
+enum error_code {
+#define ROW(code, source, status, proxy_status, text) ERROR_##code,
+	ERROR_TABLE(ROW)
+#undef ROW
+	ERROR_CODES
+};
+
+struct error {
+	uint8_t code;        /* enum error_code */
+	bool unprocessed;    /* proven: the server has not seen the request, so another try is always safe */
+	int system;          /* errno, or 0 */
+	const char *text;    /* static: what exactly, in words for a log; NULL = the table's */
+};
+
+#define ERROR_OK ((struct error){.code = ERROR_NONE})
+
+/* An error with its table text; `text` may say more precisely what happened (static string). */
+static inline struct error error_make(enum error_code code, const char *text)
+{
+	return (struct error){.code = (uint8_t)code, .text = text};
+}
+
+static inline struct error error_system(enum error_code code, int system)
+{
+	return (struct error){.code = (uint8_t)code, .system = system};
+}
+
+static inline bool error_is(const struct error *error)
+{
+	return error->code != ERROR_NONE;
+}
+
+enum error_source error_source(const struct error *error);
+const char *error_source_name(enum error_source source);     /* "client", "server" ... */
+unsigned error_status(const struct error *error);            /* 0 = none */
+const char *error_proxy_status(const struct error *error);   /* NULL = none */
+const char *error_text(const struct error *error);           /* its own text, else the table's; never NULL */
+const char *error_name(enum error_code code);                /* "connect_refused", lower case; never NULL */
+
+#endif

@@ -1,0 +1,56 @@
+/*
+ * The process's memory budget (`limits.memory`) and pools of equal objects that draw on it.
+ *
+ * The budget is one relaxed atomic shared by all threads; a pool belongs to one thread. What a pool hands out is not
+ * cleared. Free objects are poisoned under ASan.
+ */
+#ifndef GUISE_CORE_MEMORY_H
+#define GUISE_CORE_MEMORY_H
+
+#include "core/base.h"
+
+#include <stdatomic.h>
+
+struct memory {
+	atomic_size_t used;           /* bytes */
+	size_t limit;                 /* bytes; 0 = none */
+	atomic_uint_fast64_t fail_every, allocations; /* see memory_fail_every */
+};
+
+enum memory_pressure {
+	MEMORY_EASY,
+	MEMORY_HIGH, /* over 80 %: windows stop growing */
+	MEMORY_FULL, /* over 95 %: new work is refused */
+};
+
+void memory_init(struct memory *memory, size_t limit);
+
+/* Counts `bytes` against the budget. False, and nothing counted, when that would pass the limit. */
+WARN_UNUSED bool memory_take(struct memory *memory, size_t bytes);
+void memory_give(struct memory *memory, size_t bytes);
+enum memory_pressure memory_pressure(const struct memory *memory);
+
+/* malloc and free that count; memory_free must be told the same size. */
+WARN_UNUSED void *memory_alloc(struct memory *memory, size_t bytes);
+void memory_free(struct memory *memory, void *object, size_t bytes);
+
+/*
+ * For tests: of the allocations that follow, each `every`th fails (memory_alloc returns NULL); 0 ends it. Compiled in
+ * always: one predictable branch where malloc is called anyway.
+ */
+void memory_fail_every(struct memory *memory, uint64_t every);
+
+struct pool {
+	struct memory *memory;
+	void *free;        /* singly linked through the first word */
+	size_t size;       /* of one object, bytes, >= sizeof(void *) */
+	size_t kept, keep; /* free objects held, at most */
+};
+
+/* Keeps at most `keep` free objects for reuse; more go back to the heap. */
+void pool_init(struct pool *pool, struct memory *memory, size_t size, size_t keep);
+void pool_fini(struct pool *pool); /* frees what is kept; objects handed out must have come back */
+WARN_UNUSED void *pool_get(struct pool *pool); /* NULL: out of memory */
+void pool_put(struct pool *pool, void *object);
+
+#endif

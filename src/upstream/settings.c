@@ -1,0 +1,186 @@
+/*
+ * The rows of one upstream group, and what the address of a server may look like. Read by the config room while a
+ * snapshot is built.
+ */
+#include "upstream/settings.h"
+
+#include "net/address.h"
+
+#define DAY UINT64_C(86400000)
+
+static const char *const balances[] = {"round_robin", NULL};
+
+static const struct setting server_rows[] = {
+	{
+		.key = "address",
+		.kind = SETTING_STRING,
+		.offset = offsetof(struct upstream_server_settings, address),
+		.required = true,
+		.check = upstream_check_address,
+		.summary =
+			"Where the server listens: `HOST:PORT`, `[IPV6]:PORT` or `unix:/path`. A name is resolved again "
+			"whenever its time to live has passed.",
+		.example = "\"api.internal:8443\"",
+	},
+	{
+		.key = "weight",
+		.kind = SETTING_COUNT,
+		.offset = offsetof(struct upstream_server_settings, weight),
+		.fallback = "1",
+		.min = 1,
+		.max = 256,
+		.summary = "Its share of the requests, relative to the other servers of the group.",
+		.example = "2",
+	},
+	{.key = NULL},
+};
+
+#define TIMEOUT(name, text, shown)                                                                           \
+	{                                                                                                    \
+		.key = #name, .kind = SETTING_TIME, .offset = offsetof(struct upstream_timeouts, name),      \
+		.min = 1, .max = 30 * DAY, .summary = text, .example = shown,                                \
+	}
+
+static const struct setting timeout_rows[] = {
+	TIMEOUT(connect, "Instead of `timeouts.connect`.", "2s"),
+	TIMEOUT(response, "Instead of `timeouts.response`.", "5m"),
+	TIMEOUT(pool, "Instead of `timeouts.pool`.", "20s"),
+	{.key = NULL},
+};
+
+const struct setting upstream_rows[] = {
+	{
+		.key = "servers",
+		.kind = SETTING_LIST,
+		.offset = offsetof(struct upstream_settings, servers),
+		.required = true,
+		.rows = server_rows,
+		.item_size = sizeof(struct upstream_server_settings),
+		.place_offset = offsetof(struct upstream_server_settings, place),
+		.shorthand = "address",
+		.summary = "The servers of the group, at least one.",
+		.example =
+			"[{address: \"api.internal:8443\", weight: 2}, 10.0.0.7:8443, \"unix:/run/api.sock\"]",
+	},
+	{
+		.key = "balance",
+		.kind = SETTING_CHOICE,
+		.offset = offsetof(struct upstream_settings, balance),
+		.fallback = "round_robin",
+		.choices = balances,
+		.summary = "How a server is picked for a request. `round_robin`: each in turn, by weight.",
+		.example = "round_robin",
+	},
+	{
+		.key = "keepalive",
+		.kind = SETTING_COUNT,
+		.offset = offsetof(struct upstream_settings, keepalive),
+		.fallback = "64",
+		.max = 65536,
+		.summary = "Idle connections kept for reuse, for each worker and server. 0: none.",
+		.example = "128",
+	},
+	{
+		.key = "retries",
+		.kind = SETTING_COUNT,
+		.offset = offsetof(struct upstream_settings, retries),
+		.fallback = "1",
+		.max = 16,
+		.summary =
+			"How many other servers are tried when a server has certainly not processed the request.",
+		.example = "2",
+	},
+	{
+		.key = "timeouts",
+		.kind = SETTING_STRUCT,
+		.offset = offsetof(struct upstream_settings, timeouts),
+		.rows = timeout_rows,
+		.summary = "Timeouts of this group alone.",
+		.example = "{connect: 2s, response: 5m}",
+	},
+	{.key = NULL},
+};
+
+/* A host name as servers are named: letters, digits, hyphen, underscore, dots between labels (RFC 1123 2.1). */
+static const char *check_name(struct span name)
+{
+	bool numeric = true;
+	size_t label = 0;
+
+	if (name.len > 253)
+		return "the host name is longer than 253 bytes";
+	for (size_t i = 0; i < name.len; i++) {
+		uint8_t byte = name.at[i];
+		if (byte == '.') {
+			if (label == 0)
+				return "the host name has an empty label";
+			label = 0;
+			continue;
+		}
+		if (!ascii_is_alpha(byte) && !ascii_is_digit(byte) && byte != '-' && byte != '_')
+			return "a host name has letters, digits, hyphens and dots only";
+		if (++label > 63)
+			return "the host name has a label longer than 63 bytes";
+		numeric = numeric && ascii_is_digit(byte);
+	}
+	if (numeric)
+		return "this is neither an address nor a host name: an IPv4 address has four numbers from 0 to 255";
+	return NULL;
+}
+
+static const char *check_unix(struct span path)
+{
+	if (path.len == 0 || (path.at[0] != '/' && path.at[0] != '@'))
+		return "the path of a unix socket begins with \"/\" (or \"@\"), as in unix:/run/app.sock";
+	if (path.len > sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1)
+		return "the path of a unix socket is longer than 107 bytes";
+	return NULL;
+}
+
+static const char *check_port(struct span port)
+{
+	uint64_t number;
+
+	if (port.len == 0)
+		return "the port is missing after \":\"";
+	if (!span_to_u64(port, &number) || number == 0 || number > 65535)
+		return "a port is a number from 1 to 65535";
+	return NULL;
+}
+
+const char *upstream_check_address(const char *text, size_t len)
+{
+	struct span all = span_make(text, len), host, port;
+	struct address address;
+	ptrdiff_t end;
+	const char *wrong;
+
+	if (len == 0)
+		return "an address of a server is HOST:PORT or unix:/path";
+	if (span_starts_with(all, SPAN("unix:")))
+		return check_unix(span_from(all, 5));
+	if (span_search(all, SPAN("://")) >= 0)
+		return "an address of a server is HOST:PORT, without a scheme and a path";
+	if (all.at[0] == '[') {
+		end = span_find(all, ']');
+		if (end < 0 || !address_parse_ip(span_make(all.at + 1, (size_t)end - 1), &address) ||
+		    address.family != ADDRESS_V6)
+			return "between [ and ] stands an IPv6 address";
+		port = span_from(all, (size_t)end + 1);
+		if (port.len == 0 || port.at[0] != ':')
+			return "a port is missing, as in [::1]:8080";
+		return check_port(span_from(port, 1));
+	}
+	if (address_parse_ip(all, &address))
+		return address.family == ADDRESS_V6 ?
+			       "an IPv6 address stands in brackets and takes a port, as in [::1]:8080" :
+			       "a port is missing, as in 127.0.0.1:8080";
+	if (!span_cut(all, ':', &host, &port))
+		return "a port is missing, as in app.internal:8080";
+	if (span_find(port, ':') >= 0)
+		return "an IPv6 address stands in brackets and takes a port, as in [::1]:8080";
+	if (host.len == 0)
+		return "the host is missing before \":\"";
+	wrong = address_parse_ip(host, &address) ? NULL : check_name(host);
+	return wrong ? wrong : check_port(port);
+}

@@ -1,0 +1,38 @@
+/*
+ * Upstream groups as the configuration describes them. Part of a snapshot, immutable; read by workers.
+ */
+#ifndef GUISE_UPSTREAM_SETTINGS_H
+#define GUISE_UPSTREAM_SETTINGS_H
+
+#include "core/setting.h"
+
+enum upstream_balance { UPSTREAM_ROUND_ROBIN };
+
+/* One server. `address` has been checked: see upstream_check_address. */
+struct upstream_server_settings {
+	struct setting_string address; /* "host:port", "1.2.3.4:80", "[::1]:80" or "unix:/path", as written */
+	uint64_t weight;	       /* 1..256 */
+	struct setting_place place;
+};
+
+/* Milliseconds; 0 = as `timeouts` of the whole configuration says. */
+struct upstream_timeouts {
+	uint64_t connect, response, pool;
+};
+
+struct upstream_settings {
+	struct setting_string name;  /* the key under `upstreams`; first, as SETTING_NAMED asks */
+	struct setting_list servers; /* struct upstream_server_settings, at least one */
+	int balance;		     /* enum upstream_balance */
+	uint64_t keepalive;	     /* idle connections kept, for each worker and server */
+	uint64_t retries;	     /* other servers tried when nothing was processed */
+	struct upstream_timeouts timeouts;
+	struct setting_place place;
+};
+
+extern const struct setting upstream_rows[]; /* struct upstream_settings */
+
+/* NULL, or why the text is not an address of a server (static text). A setting's `check`. */
+const char *upstream_check_address(const char *text, size_t len);
+
+#endif

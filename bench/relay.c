@@ -1,0 +1,279 @@
+/*
+ * bench-relay: the floor that proxies are measured against.
+ *
+ * A bare TCP relay. Each client connection gets one connection to the origin, and bytes are received, sent,
+ * received, sent; nothing is parsed, counted, timed or pooled. One thread, edge-triggered epoll, every
+ * descriptor registered once. A receive that fills less than the buffer means drained, so the steady state
+ * costs two receives, two sends and a share of epoll_wait for each request and response.
+ *
+ * Usage: bench-relay ADDRESS:PORT    relays to that IPv4 address, prints "listening PORT" on stdout.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+	BUFFER_SIZE = 64 * 1024,
+	EVENTS = 256,
+	BACKLOG = 4096,
+};
+
+/* One socket of a pair. `held` is what the peer sent and this socket would not take yet. */
+struct end {
+	struct end *peer;
+	uint8_t *held;
+	uint32_t held_at, held_len;
+	int fd;
+	bool readable; /* an edge was seen and not read to its end */
+	bool hangup;   /* the edge said that the end of the bytes is near: read until it comes */
+	bool ended;    /* received the end of the bytes, and passed it on */
+};
+
+/* Both ends in one allocation, freed after the batch of events that closed it. */
+struct pair {
+	struct end client, origin;
+	struct pair *next_closed;
+};
+
+struct relay {
+	struct sockaddr_in origin;
+	struct pair *closed;
+	int epoll, listener;
+	uint8_t buffer[BUFFER_SIZE];
+};
+
+static void pair_close(struct relay *relay, struct end *end)
+{
+	struct pair *pair = (struct pair *)(end < end->peer ? end : end->peer);
+
+	if (pair->client.fd < 0)
+		return;
+	close(pair->client.fd);
+	close(pair->origin.fd);
+	pair->client.fd = pair->origin.fd = -1;
+	pair->next_closed = relay->closed;
+	relay->closed = pair;
+}
+
+static void pairs_free(struct relay *relay)
+{
+	while (relay->closed) {
+		struct pair *pair = relay->closed;
+
+		relay->closed = pair->next_closed;
+		free(pair->client.held);
+		free(pair->origin.held);
+		free(pair);
+	}
+}
+
+static int watch(int epoll, int fd, void *data)
+{
+	struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = data};
+
+	return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
+/* Keeps what `to` would not take. False when memory is short. */
+static bool hold(struct end *to, const uint8_t *at, size_t len)
+{
+	if (!len)
+		return true;
+	to->held = malloc(len);
+	if (!to->held)
+		return false;
+	memcpy(to->held, at, len);
+	to->held_at = 0;
+	to->held_len = (uint32_t)len;
+	return true;
+}
+
+/* Sends, and holds the rest when the socket is full. False when the pair is to be closed. */
+static bool end_send(struct end *to, const uint8_t *at, size_t len)
+{
+	ssize_t sent = send(to->fd, at, len, MSG_NOSIGNAL);
+
+	if (sent < 0) {
+		if (errno != EAGAIN)
+			return false;
+		sent = 0;
+	}
+	return hold(to, at + sent, len - (size_t)sent);
+}
+
+/* Sends what was held. False when the pair is to be closed. */
+static bool end_flush(struct end *to)
+{
+	if (!to->held)
+		return true;
+
+	ssize_t sent = send(to->fd, to->held + to->held_at, to->held_len - to->held_at, MSG_NOSIGNAL);
+
+	if (sent < 0)
+		return errno == EAGAIN;
+	to->held_at += (uint32_t)sent;
+	if (to->held_at == to->held_len) {
+		free(to->held);
+		to->held = NULL;
+	}
+	return true;
+}
+
+/* Moves what `from` has to its peer until it is drained or the peer is full. False when the pair is done. */
+static bool end_pump(struct relay *relay, struct end *from)
+{
+	struct end *to = from->peer;
+
+	while (from->readable && !from->ended && !to->held) {
+		ssize_t got = recv(from->fd, relay->buffer, BUFFER_SIZE, 0);
+
+		if (got < 0) {
+			from->readable = false;
+			return errno == EAGAIN;
+		}
+		if (got == 0) {
+			from->ended = true;
+			shutdown(to->fd, SHUT_WR);
+			return !to->ended;
+		}
+		if (got < BUFFER_SIZE && !from->hangup)
+			from->readable = false;
+		if (!end_send(to, relay->buffer, (size_t)got))
+			return false;
+	}
+	return true;
+}
+
+static void end_on_event(struct relay *relay, struct end *end, uint32_t events)
+{
+	bool alive = true;
+
+	if (end->fd < 0)
+		return;
+	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		end->hangup = true;
+	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		end->readable = true;
+	if ((events & EPOLLOUT) && end->held) {
+		alive = end_flush(end);
+		if (alive && !end->held)
+			alive = end_pump(relay, end->peer);
+	}
+	if (alive)
+		alive = end_pump(relay, end);
+	if (!alive)
+		pair_close(relay, end);
+}
+
+/* Takes over `client`: connects to the origin and watches both. */
+static void pair_open(struct relay *relay, int client)
+{
+	const int one = 1;
+	struct pair *pair = calloc(1, sizeof(*pair));
+	int origin = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (!pair || origin < 0)
+		goto fail;
+	pair->client.fd = client;
+	pair->client.peer = &pair->origin;
+	pair->origin.fd = origin;
+	pair->origin.peer = &pair->client;
+	setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	setsockopt(origin, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (connect(origin, (const struct sockaddr *)&relay->origin, sizeof(relay->origin)) < 0 &&
+	    errno != EINPROGRESS)
+		goto fail;
+	if (watch(relay->epoll, client, &pair->client) < 0 || watch(relay->epoll, origin, &pair->origin) < 0)
+		goto fail;
+	return;
+fail:
+	if (origin >= 0)
+		close(origin);
+	close(client);
+	free(pair);
+}
+
+static void relay_accept(struct relay *relay)
+{
+	for (;;) {
+		int client = accept4(relay->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (client >= 0)
+			pair_open(relay, client);
+		else if (errno != ECONNABORTED && errno != EINTR)
+			return;
+	}
+}
+
+static int relay_run(struct relay *relay)
+{
+	struct epoll_event events[EVENTS];
+
+	for (;;) {
+		int count = epoll_wait(relay->epoll, events, EVENTS, -1);
+
+		if (count < 0 && errno != EINTR)
+			return -1;
+		for (int i = 0; i < count; i++) {
+			if (events[i].data.ptr == relay)
+				relay_accept(relay);
+			else
+				end_on_event(relay, events[i].data.ptr, events[i].events);
+		}
+		pairs_free(relay);
+	}
+}
+
+/* Opens the listener on a free port of 127.0.0.1 and tells which. */
+static int relay_listen(struct relay *relay)
+{
+	struct sockaddr_in local = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(local);
+
+	relay->epoll = epoll_create1(EPOLL_CLOEXEC);
+	relay->listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (relay->epoll < 0 || relay->listener < 0)
+		return -1;
+	if (bind(relay->listener, (const struct sockaddr *)&local, len) < 0 ||
+	    listen(relay->listener, BACKLOG) < 0 || watch(relay->epoll, relay->listener, relay) < 0)
+		return -1;
+	if (getsockname(relay->listener, (struct sockaddr *)&local, &len) < 0)
+		return -1;
+	printf("listening %u\n", ntohs(local.sin_port));
+	return fflush(stdout);
+}
+
+/* Reads "ADDRESS:PORT" into `to`. */
+static bool origin_parse(char *text, struct sockaddr_in *to)
+{
+	char *colon = strchr(text, ':');
+
+	if (!colon)
+		return false;
+	*colon = '\0';
+	to->sin_family = AF_INET;
+	to->sin_port = htons((uint16_t)strtoul(colon + 1, NULL, 10));
+	return to->sin_port && inet_pton(AF_INET, text, &to->sin_addr) == 1;
+}
+
+int main(int argc, char **argv)
+{
+	static struct relay relay;
+
+	if (argc != 2 || !origin_parse(argv[1], &relay.origin)) {
+		fputs("usage: bench-relay ADDRESS:PORT\n", stderr);
+		return 2;
+	}
+	if (relay_listen(&relay) < 0 || relay_run(&relay) < 0)
+		perror("bench-relay");
+	return 1;
+}

@@ -20,7 +20,8 @@ enum setting_kind {
 	SETTING_MAP,       /* struct setting_pairs: name -> string, in file order */
 	SETTING_STRUCT,    /* a nested mapping, inline in the struct at offset, described by `rows` */
 	SETTING_LIST,      /* struct setting_list of structs, `rows` describe one, `item_size` its size */
-	SETTING_NAMED,     /* struct setting_list of structs from a mapping name -> struct (or short form through `expand`) */
+	SETTING_NAMED,     /* struct setting_list of structs from a mapping name -> struct; their first member is
+			      struct setting_string, the name */
 };
 
 /* Where a value was written, for errors that are found only later. */
@@ -71,7 +72,9 @@ struct setting {
 	bool file_ok;          /* STRING: file:PATH reads the file */
 	const struct setting *rows; /* STRUCT, LIST, NAMED: ends with key == NULL */
 	size_t item_size;      /* LIST, NAMED */
-	size_t place_offset;   /* where to note the setting's place (struct setting_place); 0 = nowhere */
+	/* Where to note the setting's place (struct setting_place): in the same struct, for LIST and NAMED in each item; 0 =
+	   nowhere. Stays zero when the setting is not in the file. */
+	size_t place_offset;
 	const char *shorthand; /* LIST, NAMED, STRUCT: a scalar or list stands for {shorthand: it} */
 	/* Looks at one scalar while it is parsed; returns NULL or why it is wrong (static text). */
 	const char *(*check)(const char *text, size_t len);

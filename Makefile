@@ -96,7 +96,7 @@ install: build
 	@test "$$(meson introspect --buildoptions $(BUILD) | $(PYTHON) -c 'import json, sys; print(next(o["value"] for o in json.load(sys.stdin) if o["name"] == "prefix"))')" = "$(PREFIX)" || \
 		meson configure -Dprefix=$(PREFIX) $(BUILD)
 	@$(NINJA) -C $(BUILD) guise
-	@DESTDIR=$(DESTDIR) meson install --no-rebuild -C $(BUILD)
+	@DESTDIR=$(if $(DESTDIR),$(abspath $(DESTDIR))) meson install --no-rebuild -C $(BUILD)
 
 clean:
 	rm -rf $(BUILD) build-asan build-tsan build-fuzz build-analyze

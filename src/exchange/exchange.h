@@ -1,0 +1,119 @@
+/*
+ * One request and its response, whatever the protocol version (RFC 9110 3.4), from the moment its head is read until its
+ * line is in the log. This room is mechanism only: what to do with a request is decided by the exchange_ops of the proxy room.
+ *
+ * A down stream makes the exchange (exchange_new), fills x->request, and calls exchange_begin. The proxy's ops choose an up
+ * stream (exchange_set_up) or answer themselves (exchange_reply). The exchange ends when the down stream has sent everything
+ * (exchange_finish) or when something broke (exchange_abort); both run on_end once, last, and free it at the end of the turn.
+ *
+ * All on one worker.
+ */
+#ifndef GUISE_EXCHANGE_EXCHANGE_H
+#define GUISE_EXCHANGE_EXCHANGE_H
+
+#include "exchange/settings.h"
+#include "exchange/stream.h"
+
+struct exchange;
+
+struct exchange_ops {
+	/* The request head is complete: route it. */
+	void (*on_request)(struct exchange *x);
+	/* The up stream received a head, in x->response: interim (1xx) or final. Pass it on with exchange_send_head. */
+	void (*on_response)(struct exchange *x);
+	/*
+	 * The up stream failed, and is gone. Try another, reply, or abort. Not called once the final head has gone down: then
+	 * the exchange is aborted.
+	 */
+	void (*on_up_failed)(struct exchange *x, const struct error *error);
+	/* The exchange cannot go on but the client can still be told: reply with error's status. */
+	void (*on_refused)(struct exchange *x, const struct error *error);
+	/* Over, for good or bad (x->error): log and let go of what the proxy holds. Last call. */
+	void (*on_end)(struct exchange *x);
+};
+
+/* What a listener means to the codec that reads from it: given to each exchange. */
+struct service {
+	const struct exchange_ops *ops;
+	const struct limits_settings *limits;
+	const struct timeouts_settings *timeouts;
+	struct span scheme;          /* "http" */
+	struct address local;        /* where it listens, for logs */
+	void *owner;                 /* the proxy's */
+};
+
+/* The client's connection, as exchanges see it; shared by all exchanges on it. */
+struct client {
+	struct address address;   /* the peer, or what a trusted hop said */
+	uint64_t id;              /* of the connection, unique in the worker */
+};
+
+enum exchange_state {
+	EXCHANGE_HEAD,     /* being made */
+	EXCHANGE_RUNNING,  /* the proxy has it */
+	EXCHANGE_ANSWERED, /* the final head has gone to the down stream */
+	EXCHANGE_OVER,
+};
+
+struct exchange {
+	struct worker *worker;
+	struct arena arena;
+	const struct service *service;
+	const struct client *client;
+	struct http_head request;
+	struct http_head response;
+	struct stream *down, *up;       /* NULL: not there */
+	struct flow request_body, response_body;
+	struct error error;             /* the first thing that went wrong */
+	uint8_t state;                  /* enum exchange_state */
+	bool tunnel;                    /* both ends are raw */
+	bool head_is_bad;               /* the request could not be read: only log and reply */
+	bool close_after;               /* the down connection must end with this exchange */
+	uint64_t began_us;              /* loop clock */
+	uint64_t id;
+	struct timer deadline;          /* timeouts.total */
+	struct loop_task retire;
+	void *proxy;                    /* the proxy room's state, in the arena */
+};
+
+/* Pools. Slot WORKER_SLOT_EXCHANGE. */
+WARN_UNUSED bool exchange_room_init(struct worker *worker);
+void exchange_room_fini(struct worker *worker);
+size_t exchange_count(const struct worker *worker); /* alive now */
+
+/* NULL: out of memory. */
+WARN_UNUSED struct exchange *exchange_new(struct worker *worker, const struct service *service, const struct client *client,
+					  struct stream *down);
+
+/* x->request is complete: starts total time and hands it to ops->on_request. */
+void exchange_begin(struct exchange *x);
+/* The request could not be read or must not be served; x->request holds what is known. Replies, then the connection ends. */
+void exchange_refuse(struct exchange *x, const struct error *error);
+
+/* ---- for the proxy ---- */
+
+/* Gives the exchange an up stream: sends it the request head, and the request body flows to it. */
+void exchange_set_up(struct exchange *x, struct stream *up);
+/* Lets the up stream go, by detach or (when `error` is given) abort. */
+void exchange_drop_up(struct exchange *x, const struct error *error);
+/* Sends x->response to the client: interim or final. */
+void exchange_send_head(struct exchange *x);
+/* An answer of our own: x->response must be filled in, `body` (static or arena bytes that outlive the exchange's turn are copied) is all of it. */
+void exchange_reply(struct exchange *x, struct span body);
+/* Replies if the client can still be told, else aborts. */
+void exchange_fail(struct exchange *x, const struct error *error);
+/* Both ends become raw streams with fresh flows (after 101 or a CONNECT's 2xx has been sent). False: aborted. */
+WARN_UNUSED bool exchange_become_tunnel(struct exchange *x);
+
+/* ---- for streams ---- */
+
+/* up: x->response was filled in. */
+void exchange_on_response(struct exchange *x);
+/* up: it broke; the stream is gone. */
+void exchange_on_up_error(struct exchange *x, const struct error *error);
+/* down: everything has been sent. */
+void exchange_finish(struct exchange *x);
+/* First error kept; both streams aborted; idempotent. */
+void exchange_abort(struct exchange *x, const struct error *error);
+
+#endif

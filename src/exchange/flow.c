@@ -1,0 +1,134 @@
+/*
+ * Flows: bounded queues between a source and a sink. Owned by exchanges, used by streams, on one worker.
+ */
+#include "exchange/flow.h"
+
+#include "exchange/stream.h"
+
+/* Windows that must be emptied in a row, without the sink ever stalling, before a window doubles. */
+enum { STREAK_TO_GROW = 16 };
+
+static void flow_announce(struct loop_task *task)
+{
+	struct flow *flow = CONTAINER_OF(task, struct flow, ready);
+	if (flow->sink)
+		flow->sink->ops->on_readable(flow->sink);
+}
+
+static void flow_schedule(struct flow *flow)
+{
+	if (flow->sink && !flow->ready.queued)
+		loop_soon(&flow->worker->loop, &flow->ready);
+}
+
+void flow_init(struct flow *flow, struct worker *worker, size_t window)
+{
+	*flow = (struct flow){.worker = worker, .high = window, .low = window / 2, .start = window};
+	loop_task_init(&flow->ready, flow_announce);
+}
+
+void flow_fini(struct flow *flow)
+{
+	flow->source = flow->sink = NULL;
+	chunk_queue_clear(&flow->worker->buffers, &flow->queue);
+}
+
+void flow_reset(struct flow *flow)
+{
+	struct loop_task ready = flow->ready; /* may be queued in this turn: it must stay what it is */
+	struct worker *worker = flow->worker;
+
+	flow_fini(flow);
+	*flow = (struct flow){
+		.worker = worker, .high = flow->start, .low = flow->start / 2, .start = flow->start, .ready = ready};
+}
+
+void flow_set_source(struct flow *flow, struct stream *source)
+{
+	flow->source = source;
+}
+
+void flow_set_sink(struct flow *flow, struct stream *sink)
+{
+	flow->sink = sink;
+	flow->lent = 0;
+	if (!chunk_queue_empty(&flow->queue) || flow->fin)
+		flow_schedule(flow);
+}
+
+static enum flow_room flow_pushed(struct flow *flow, size_t bytes)
+{
+	flow->total += bytes;
+	flow_schedule(flow);
+	if (flow_room(flow) > 0)
+		return FLOW_ROOM;
+	flow->full = true;
+	return FLOW_FULL;
+}
+
+enum flow_room flow_push(struct flow *flow, struct block *block, struct span bytes)
+{
+	if (!chunk_queue_add(&flow->worker->buffers, &flow->queue, block, bytes))
+		return FLOW_NO_MEMORY;
+	return flow_pushed(flow, bytes.len);
+}
+
+enum flow_room flow_push_static(struct flow *flow, struct span bytes)
+{
+	if (!chunk_queue_static(&flow->worker->buffers, &flow->queue, bytes))
+		return FLOW_NO_MEMORY;
+	return flow_pushed(flow, bytes.len);
+}
+
+enum flow_room flow_push_queue(struct flow *flow, struct chunk_queue *queue)
+{
+	size_t bytes = queue->bytes;
+	chunk_queue_move_all(&flow->queue, queue);
+	return flow_pushed(flow, bytes);
+}
+
+void flow_finish(struct flow *flow, struct http_fields *trailers)
+{
+	if (flow->fin)
+		return;
+	flow->fin = true;
+	flow->trailers = trailers;
+	flow_schedule(flow);
+}
+
+void flow_take(struct flow *flow, struct chunk_queue *to)
+{
+	flow->lent += flow->queue.bytes;
+	chunk_queue_move_all(to, &flow->queue);
+}
+
+/* The sink has emptied a full window at once: if it does so again and again, a larger one saves turns. */
+static void flow_consider_growth(struct flow *flow)
+{
+	if (++flow->streak < STREAK_TO_GROW)
+		return;
+	flow->streak = 0;
+	if (flow->high >= FLOW_WINDOW_MOST || memory_pressure(flow->worker->memory) != MEMORY_EASY)
+		return;
+	flow->high = size_min(flow->high * 2, FLOW_WINDOW_MOST);
+	flow->low = flow->high / 2;
+}
+
+void flow_credit(struct flow *flow, size_t bytes)
+{
+	flow->lent -= size_min(bytes, flow->lent);
+	if (!flow->full || flow->queue.bytes + flow->lent > flow->low)
+		return;
+	if (flow_idle(flow))
+		flow_consider_growth(flow);
+	flow->full = false;
+	if (flow->source)
+		flow->source->ops->on_credit(flow->source);
+}
+
+void flow_sink_stalled(struct flow *flow)
+{
+	flow->streak = 0;
+	flow->high = flow->start;
+	flow->low = flow->start / 2;
+}

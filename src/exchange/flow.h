@@ -1,0 +1,75 @@
+/*
+ * The bytes of one direction between two streams, bounded. The source pushes, the sink takes and gives credit back when the
+ * bytes have really left; between the two stands at most `high` bytes and what one receive brings.
+ *
+ * A push never calls the sink: it puts the flow on the worker's ready list, drained in the same turn, so that the stack stays flat
+ * and writes leave in batches.
+ */
+#ifndef GUISE_EXCHANGE_FLOW_H
+#define GUISE_EXCHANGE_FLOW_H
+
+#include "core/chunk.h"
+#include "core/worker.h"
+#include "http/field.h"
+
+struct stream;
+
+enum { FLOW_WINDOW = 64 * 1024, FLOW_WINDOW_MOST = 1024 * 1024 };
+
+struct flow {
+	struct chunk_queue queue; /* pushed, not yet taken */
+	size_t lent;              /* taken, not yet credited */
+	size_t high, low, start;  /* window: full at high, goes on at low; where it began */
+	uint64_t total;           /* pushed so far */
+	struct worker *worker;
+	struct stream *source, *sink; /* borrowed; NULL when that end is not there (yet, or any more) */
+	struct http_fields *trailers; /* set by flow_finish; may be NULL */
+	struct loop_task ready;
+	bool fin;    /* the source has pushed its last byte */
+	bool full;   /* the source was told to wait */
+	uint8_t streak; /* windows in a row that the sink emptied while the source waited */
+};
+
+void flow_init(struct flow *flow, struct worker *worker, size_t window);
+/* Drops what is queued; no call to either end follows. */
+void flow_fini(struct flow *flow);
+/* As after flow_init, both ends unset: the same flow begins anew (tunnels, another try). */
+void flow_reset(struct flow *flow);
+
+void flow_set_source(struct flow *flow, struct stream *source);
+/* What is queued already is announced to the new sink. */
+void flow_set_sink(struct flow *flow, struct stream *sink);
+
+enum flow_room { FLOW_ROOM, FLOW_FULL, FLOW_NO_MEMORY };
+
+/*
+ * Adds bytes that lie inside `block`. FLOW_FULL: taken, but the source must stop until on_credit. FLOW_NO_MEMORY: not taken; the
+ * exchange must be aborted.
+ */
+WARN_UNUSED enum flow_room flow_push(struct flow *flow, struct block *block, struct span bytes);
+WARN_UNUSED enum flow_room flow_push_static(struct flow *flow, struct span bytes);
+WARN_UNUSED enum flow_room flow_push_queue(struct flow *flow, struct chunk_queue *queue); /* takes all */
+/* The last byte has been pushed; trailers (may be NULL) live as long as the exchange. */
+void flow_finish(struct flow *flow, struct http_fields *trailers);
+
+/* Bytes that may still be pushed before the flow is full. */
+static inline size_t flow_room(const struct flow *flow)
+{
+	size_t used = flow->queue.bytes + flow->lent;
+	return used < flow->high ? flow->high - used : 0;
+}
+
+/* Nothing queued and nothing lent. */
+static inline bool flow_idle(const struct flow *flow)
+{
+	return flow->queue.bytes == 0 && flow->lent == 0;
+}
+
+/* Appends all that is queued to `to`; the sink owes as much credit. Afterwards flow->fin tells whether that was all. */
+void flow_take(struct flow *flow, struct chunk_queue *to);
+/* So many of the taken bytes have left. May call source->on_credit. */
+void flow_credit(struct flow *flow, size_t bytes);
+/* The sink could not pass on everything at once: the window goes back to where it began. */
+void flow_sink_stalled(struct flow *flow);
+
+#endif

@@ -1,0 +1,193 @@
+/*
+ * Raw streams: the ends of a tunnel over plain connections. Made when a codec lets go of its connection; in the exchange's arena.
+ */
+#include "exchange/raw.h"
+
+struct raw_stream {
+	struct stream stream;
+	struct conn *conn;
+	bool ended; /* the peer's FIN was seen */
+	raw_gone_fn *on_gone;
+	void *owner;
+};
+
+static struct raw_stream *raw_of(struct stream *stream)
+{
+	return CONTAINER_OF(stream, struct raw_stream, stream);
+}
+
+/* Both directions have ended and everything has left. */
+static void raw_finish_if_done(struct exchange *x)
+{
+	if (x->tunnel && x->request_body.fin && x->response_body.fin && flow_idle(&x->request_body) &&
+	    flow_idle(&x->response_body))
+		exchange_finish(x);
+}
+
+/* ---- from the connection ---- */
+
+static void raw_on_read(struct conn *conn, struct block *lent, struct span bytes)
+{
+	struct raw_stream *raw = conn->owner;
+
+	switch (flow_push(raw->stream.in, lent, bytes)) {
+	case FLOW_ROOM:
+		break;
+	case FLOW_FULL:
+		conn_read_stop(conn);
+		break;
+	case FLOW_NO_MEMORY:
+		exchange_abort(raw->stream.exchange, &(struct error){.code = ERROR_MEMORY});
+		break;
+	}
+}
+
+static void raw_on_end(struct conn *conn)
+{
+	struct raw_stream *raw = conn->owner;
+
+	raw->ended = true;
+	flow_finish(raw->stream.in, NULL);
+}
+
+static void raw_on_sent(struct conn *conn, size_t bytes)
+{
+	struct raw_stream *raw = conn->owner;
+	struct exchange *x = raw->stream.exchange;
+
+	/* What the codec queued before (a response head) is not the flow's: flow_credit ignores what was never lent. */
+	flow_credit(raw->stream.out, bytes);
+	if (conn_unsent(conn) == 0)
+		raw_finish_if_done(x);
+	else
+		flow_sink_stalled(raw->stream.out);
+}
+
+static void raw_on_fail(struct conn *conn, const struct error *error)
+{
+	struct raw_stream *raw = conn->owner;
+	struct exchange *x = raw->stream.exchange;
+	struct error mine = *error;
+
+	mine.code = &raw->stream == x->down ? ERROR_CLIENT_GONE : ERROR_UPSTREAM_RESET;
+	exchange_abort(x, &mine);
+}
+
+static const struct conn_ops raw_conn_ops = {
+	.on_read = raw_on_read,
+	.on_end = raw_on_end,
+	.on_sent = raw_on_sent,
+	.on_fail = raw_on_fail,
+};
+
+/* ---- from the exchange ---- */
+
+static void raw_on_head(struct stream *stream, const struct http_head *head)
+{
+	/* Heads belong to codecs: a tunnel's end has none to send. */
+}
+
+static void raw_on_readable(struct stream *stream)
+{
+	struct raw_stream *raw = raw_of(stream);
+	struct chunk_queue bytes = {0};
+
+	flow_take(stream->out, &bytes);
+	if (bytes.bytes)
+		conn_write(raw->conn, &bytes);
+	if (!stream->out->fin)
+		return;
+	conn_finish(raw->conn);
+	raw_finish_if_done(stream->exchange);
+}
+
+static void raw_on_credit(struct stream *stream)
+{
+	conn_read_start(raw_of(stream)->conn);
+}
+
+static void raw_stop(struct stream *stream)
+{
+	conn_read_stop(raw_of(stream)->conn);
+}
+
+static void raw_gone(struct raw_stream *raw)
+{
+	raw->conn = NULL;
+	if (raw->on_gone)
+		raw->on_gone(raw->owner);
+}
+
+static void raw_abort(struct stream *stream, const struct error *error)
+{
+	struct raw_stream *raw = raw_of(stream);
+
+	/* The peer must not take this for a good end. */
+	conn_reset(raw->conn);
+	raw_gone(raw);
+}
+
+static void raw_detach(struct stream *stream)
+{
+	struct raw_stream *raw = raw_of(stream);
+
+	conn_close(raw->conn);
+	raw_gone(raw);
+}
+
+static struct stream *raw_become_raw(struct stream *stream)
+{
+	return stream;
+}
+
+static struct conn *raw_plain_conn(struct stream *stream)
+{
+	struct conn *conn = raw_of(stream)->conn;
+	return conn_is_plain(conn) ? conn : NULL;
+}
+
+static const struct stream_ops raw_stream_ops = {
+	.name = "raw",
+	.on_head = raw_on_head,
+	.on_readable = raw_on_readable,
+	.on_credit = raw_on_credit,
+	.stop = raw_stop,
+	.abort = raw_abort,
+	.detach = raw_detach,
+	.become_raw = raw_become_raw,
+	.plain_conn = raw_plain_conn,
+};
+
+struct stream *raw_stream_new(struct exchange *x, struct conn *conn, struct flow *in, struct flow *out,
+			      struct chunk_queue *early, bool ended, raw_gone_fn *on_gone, void *owner)
+{
+	struct raw_stream *raw = arena_zalloc(&x->arena, 1, sizeof(*raw));
+	if (!raw)
+		return NULL;
+	raw->stream = (struct stream){.ops = &raw_stream_ops, .exchange = x, .in = in, .out = out};
+	raw->conn = conn;
+	raw->ended = ended;
+	raw->on_gone = on_gone;
+	raw->owner = owner;
+	conn_adopt(conn, &raw_conn_ops, raw);
+	enum flow_room room = FLOW_ROOM;
+	if (early && early->bytes)
+		room = flow_push_queue(in, early);
+	if (ended)
+		flow_finish(in, NULL);
+	else if (room == FLOW_ROOM)
+		conn_read_start(conn);
+	else
+		conn_read_stop(conn);
+	return &raw->stream;
+}
+
+bool raw_stream_ended(const struct stream *stream)
+{
+	return CONTAINER_OF(stream, const struct raw_stream, stream)->ended;
+}
+
+struct conn *raw_stream_conn(const struct stream *stream)
+{
+	return CONTAINER_OF(stream, const struct raw_stream, stream)->conn;
+}

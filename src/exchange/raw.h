@@ -1,0 +1,20 @@
+/*
+ * A raw stream: one end of a tunnel, bytes as they come. Half-close travels as the end of a flow.
+ */
+#ifndef GUISE_EXCHANGE_RAW_H
+#define GUISE_EXCHANGE_RAW_H
+
+#include "exchange/exchange.h"
+
+/*
+ * Takes over a connection whose codec has let go: its source pushes into `in`, what `out` brings is sent. `early` (may be NULL;
+ * left empty) are bytes that were received already; `ended`: its FIN has been seen. `on_gone` (may be NULL) tells `owner` once when the stream has closed the connection.
+ * NULL: out of memory, and the connection is as it was.
+ */
+typedef void raw_gone_fn(void *owner);
+WARN_UNUSED struct stream *raw_stream_new(struct exchange *x, struct conn *conn, struct flow *in, struct flow *out,
+					  struct chunk_queue *early, bool ended, raw_gone_fn *on_gone, void *owner);
+bool raw_stream_ended(const struct stream *stream); /* the peer's FIN was seen */
+struct conn *raw_stream_conn(const struct stream *stream);
+
+#endif

@@ -15,6 +15,7 @@ enum setting_kind {
 	SETTING_TIME,      /* uint64_t ms: 250ms, 2s, 5m, 1h, 1d */
 	SETTING_CHOICE,    /* int: index into choices (NULL-terminated) */
 	SETTING_STRING,    /* const char *, in the snapshot's arena; file:PATH allowed when `file_ok` */
+	SETTING_TEXT,      /* struct setting_string: the same with its length (a file may hold NUL bytes) and place */
 	SETTING_STRINGS,   /* struct setting_strings: one scalar or a list */
 	SETTING_NETWORKS,  /* struct setting_strings of networks or addresses, checked by `check` */
 	SETTING_MAP,       /* struct setting_pairs: name -> string, in file order */
@@ -69,7 +70,7 @@ struct setting {
 	const char *word;      /* a word instead of a number */
 	uint64_t word_value;
 	const char *const *choices;
-	bool file_ok;          /* STRING: file:PATH reads the file */
+	bool file_ok;          /* STRING, TEXT: file:PATH reads the file */
 	const struct setting *rows; /* STRUCT, LIST, NAMED: ends with key == NULL */
 	size_t item_size;      /* LIST, NAMED */
 	/* Where to note the setting's place (struct setting_place): in the same struct, for LIST and NAMED in each item; 0 =

@@ -1,0 +1,87 @@
+/*
+ * What the configuration says of listeners, routes and forward rules, as it was written: the structs that the config room
+ * fills by the rows below, and that router_compile and rules_compile turn into immutable forms. All memory is the snapshot's.
+ *
+ * Places: a row's place_offset is an offset in the same struct as the row's own offset. A nested mapping is there when
+ * its place has a line; what makes settings without a file (the command line) sets the line to 1. The `place` of a list's item
+ * is noted by the `place_offset` of the LIST row, as an offset in the item (a struct setting_list has a place of its own).
+ */
+#ifndef GUISE_ROUTE_SETTINGS_H
+#define GUISE_ROUTE_SETTINGS_H
+
+#include "core/setting.h"
+
+/* Field edits: names and values (templates) in file order. */
+struct edit_settings {
+	struct setting_pairs set, add;
+	struct setting_strings remove;
+	struct setting_place place;
+};
+
+struct respond_settings {
+	uint64_t status;
+	struct setting_string body; /* may hold any bytes */
+	const char *type;
+	struct setting_pairs fields;
+	struct setting_place place, type_place;
+};
+
+struct rewrite_settings {
+	const char *from, *to;
+	struct setting_place place, from_place, to_place;
+};
+
+struct route_limit_settings {
+	uint64_t body; /* bytes; 0 = not set; UINT64_MAX = unlimited */
+	struct setting_place place;
+};
+
+struct route_settings {
+	struct setting_strings host, path, method;
+	struct setting_pairs fields;
+	const char *to;
+	struct respond_settings respond;
+	const char *redirect;
+	uint64_t redirect_status;
+	struct rewrite_settings rewrite;
+	const char *set_host;
+	struct edit_settings request, response;
+	struct route_limit_settings limits;
+	struct setting_place place, to_place, redirect_place, set_host_place;
+};
+
+struct reverse_settings {
+	struct setting_strings listen;
+	struct setting_strings trusted; /* networks, or "unix:" for peers on a unix socket */
+	int forwarded; /* enum forwarded_style of mask/forwarded.h: both x_forwarded rfc7239 off */
+	struct setting_list routes; /* struct route_settings */
+	struct setting_place place;
+};
+
+/* The conditions of one rule: every one that is given must hold; of its members one is enough. */
+struct rule_match_settings {
+	struct setting_strings domains, addresses, ports, methods, sources;
+};
+
+/* Exactly one of the two; `allow: {}` matches everything. */
+struct rule_settings {
+	struct rule_match_settings allow, deny;
+	struct setting_place place, allow_place, deny_place;
+};
+
+struct forward_settings {
+	struct setting_strings listen;
+	int mask; /* enum forward_mask of mask/forward_mask.h: transparent anonymous elite */
+	bool open;
+	struct setting_strings sources;
+	struct setting_list rules; /* struct rule_settings */
+	struct setting_place place;
+};
+
+/* One item of the lists `reverse` and `forward`; each ends with key == NULL. */
+extern const struct setting reverse_rows[];
+extern const struct setting forward_rows[];
+extern const struct setting route_rows[]; /* one item of reverse[].routes */
+extern const struct setting rule_rows[];  /* one item of forward[].rules */
+
+#endif

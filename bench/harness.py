@@ -1,7 +1,7 @@
-"""What bench/run, bench/syscalls and bench/instructions share: the peers, their configurations, their processes.
+"""What the scripts of bench/ share: the peers, their configurations, their processes, a small client.
 
-Every process is started here, is pinned to its cores, dies with the script (PR_SET_PDEATHSIG) and is ended by its
-own process id. Everything listens on 127.0.0.1.
+Every process is started here, is pinned to its cores, dies with the script (PR_SET_PDEATHSIG) and is ended
+by its own process id. Everything listens on 127.0.0.1.
 """
 
 import contextlib
@@ -512,7 +512,8 @@ def answer_size(each, request):
             raise BenchError("the origin does not answer through the tunnel")
         got += more
     head, _, body = got.partition(b"\r\n\r\n")
-    length = next(int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
+    fields = dict(line.lower().split(b":", 1) for line in head.split(b"\r\n")[1:])
+    length = int(fields[b"content-length"])
     left = length - len(body)
     while left > 0:
         left -= len(each.recv(min(left, 65536)))

@@ -47,7 +47,8 @@ build: setup-build
 # On a terminal a process group of its own: Ctrl-C then means Guise, which drains and ends with 0,
 # and not make as well, which would end with an error.
 run: build
-	@if [ -t 0 ]; then set -m; fi; $(BUILD)/guise run -c examples/quickstart.yaml
+	@if [ -t 0 ]; then set -m; $(BUILD)/guise run -c examples/quickstart.yaml; \
+	else exec $(BUILD)/guise run -c examples/quickstart.yaml; fi
 
 check:
 	@tools/setup build test

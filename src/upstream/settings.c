@@ -4,16 +4,15 @@
  */
 #include "upstream/settings.h"
 
+#include "balance/balance.h"
 #include "net/address.h"
 
 #define DAY UINT64_C(86400000)
 
-static const char *const balances[] = {"round_robin", NULL};
-
 static const struct setting server_rows[] = {
 	{
 		.key = "address",
-		.kind = SETTING_STRING,
+		.kind = SETTING_TEXT,
 		.offset = offsetof(struct upstream_server_settings, address),
 		.required = true,
 		.check = upstream_check_address,
@@ -67,7 +66,7 @@ const struct setting upstream_rows[] = {
 		.kind = SETTING_CHOICE,
 		.offset = offsetof(struct upstream_settings, balance),
 		.fallback = "round_robin",
-		.choices = balances,
+		.choices = balance_names,
 		.summary = "How a server is picked for a request. `round_robin`: each in turn, by weight.",
 		.example = "round_robin",
 	},

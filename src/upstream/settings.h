@@ -6,8 +6,6 @@
 
 #include "core/setting.h"
 
-enum upstream_balance { UPSTREAM_ROUND_ROBIN };
-
 /* One server. `address` has been checked: see upstream_check_address. */
 struct upstream_server_settings {
 	struct setting_string address; /* "host:port", "1.2.3.4:80", "[::1]:80" or "unix:/path", as written */
@@ -23,7 +21,7 @@ struct upstream_timeouts {
 struct upstream_settings {
 	struct setting_string name;  /* the key under `upstreams`; first, as SETTING_NAMED asks */
 	struct setting_list servers; /* struct upstream_server_settings, at least one */
-	int balance;		     /* enum upstream_balance */
+	int balance;		     /* index in balance_algorithms (balance/balance.h) */
 	uint64_t keepalive;	     /* idle connections kept, for each worker and server */
 	uint64_t retries;	     /* other servers tried when nothing was processed */
 	struct upstream_timeouts timeouts;

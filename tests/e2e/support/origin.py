@@ -10,7 +10,7 @@ import socket
 import threading
 
 from support.waiting import DEFAULT_TIMEOUT, wait_for
-from support.wire import Truncated, Wire, WireError
+from support.wire import Closed, Truncated, Wire, WireError
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -74,6 +74,13 @@ class Peer(Wire):
         request = super().read_request_head()
         self.origin.heads.append(request)
         return request
+
+    def read_request_head_or_none(self):
+        """The next head, without its body; None when the other side closed between two requests."""
+        try:
+            return self.read_request_head()
+        except Closed:
+            return None
 
     def wait_end(self):
         """Until the other side closes or resets; whatever comes is recorded."""

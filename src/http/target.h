@@ -10,11 +10,18 @@
 /*
  * Takes host[:port] apart: reg-name (letters, digits, '-', '.', '_'; percent-encoding and other sub-delims are refused), strict dotted quad, or
  * [IPv6]. A name whose last label is a number or 0x-number but that is no strict dotted quad is refused: other programs read it
- * as an address (WHATWG URL "ends in a number"). Userinfo, empty host, port 0, port > 65535 are refused. The host is lowered into
+ * as an address (WHATWG URL "ends in a number"). Userinfo, empty host, port 0, port > 65535 are refused;
+ * an empty port is none. The host is lowered into
  * the arena when needed. `text` in the error says why.
  */
 WARN_UNUSED bool http_authority_parse(struct span text, struct arena *arena, struct http_authority *authority,
 				      struct error *error);
+
+/*
+ * http_authority_parse into head->host, with head->authority as it was spelt (without the colon of an empty port); for the Host field
+ * and for targets alike.
+ */
+WARN_UNUSED bool http_authority_read(struct span text, struct arena *arena, struct http_head *head, struct error *error);
 
 /*
  * Reads a request target for `head->method` into head->target_form, scheme, authority, host (when absolute or authority form) and

@@ -1,0 +1,94 @@
+/*
+ * The path of a target: its parts, and its normal form for routing (RFC 3986 6.2.2). Pure but for the arena.
+ */
+#include "http/char.h"
+#include "http/target.h"
+
+struct span http_path_only(struct span path)
+{
+	ptrdiff_t mark = span_find(path, '?');
+	return mark < 0 ? path : span_first(path, (size_t)mark);
+}
+
+struct span http_query_only(struct span path)
+{
+	ptrdiff_t mark = span_find(path, '?');
+	return span_from(path, mark < 0 ? path.len : (size_t)mark + 1);
+}
+
+/*
+ * RFC 3986 6.2.2.1 and 6.2.2.2: unreserved bytes, and '/', decoded; the digits of other encodings in upper case. Returns the length, or
+ * -1 for an encoding that is none, or is NUL.
+ */
+static ptrdiff_t path_decode(struct span path, uint8_t *to)
+{
+	static const char upper[] = "0123456789ABCDEF";
+	uint8_t *start = to;
+	for (size_t i = 0; i < path.len; i++) {
+		if (path.at[i] != '%') {
+			*to++ = path.at[i];
+			continue;
+		}
+		int high = path.len - i > 2 ? http_hex_digit(path.at[i + 1]) : -1;
+		int low = path.len - i > 2 ? http_hex_digit(path.at[i + 2]) : -1;
+		if (high < 0 || low < 0 || (high == 0 && low == 0))
+			return -1;
+		uint8_t byte = (uint8_t)(high * 16 + low);
+		if (byte == '/' || http_char_is(byte, HTTP_CHAR_UNRESERVED)) {
+			*to++ = byte;
+		} else {
+			*to++ = '%';
+			*to++ = (uint8_t)upper[high];
+			*to++ = (uint8_t)upper[low];
+		}
+		i += 2;
+	}
+	return to - start;
+}
+
+/* RFC 3986 5.2.4, in place. Returns the new length, or -1 when ".." climbs above the root. The path begins with '/'. */
+static ptrdiff_t dot_segments_remove(uint8_t *path, size_t len)
+{
+	size_t out = 0, at = 0; /* path[at] is always the '/' before a segment */
+	while (at < len) {
+		size_t end = at + 1;
+		while (end < len && path[end] != '/')
+			end++;
+		size_t dots = end - at - 1;
+		bool is_dots = dots <= 2 && dots > 0 && path[at + 1] == '.' && path[end - 1] == '.';
+		if (!is_dots) {
+			memmove(path + out, path + at, end - at);
+			out += end - at;
+		} else {
+			if (dots == 2 && out == 0)
+				return -1;
+			if (dots == 2)
+				while (path[--out] != '/')
+					;
+			if (end == len)
+				path[out++] = '/';
+		}
+		at = end;
+	}
+	return (ptrdiff_t)out;
+}
+
+bool http_path_normalise(struct span path, struct arena *arena, struct span *normal)
+{
+	path = http_path_only(path);
+	*normal = path;
+	if (path.len == 0 || path.at[0] != '/')
+		return true; /* "*", and CONNECT's */
+	if (span_find(path, '%') < 0 && span_search(path, SPAN("/.")) < 0)
+		return true;
+	uint8_t *copy = arena_alloc(arena, path.len + 1);
+	if (!copy)
+		return false;
+	ptrdiff_t len = path_decode(path, copy);
+	if (len >= 0)
+		len = dot_segments_remove(copy, (size_t)len);
+	if (len < 0)
+		return false;
+	*normal = span_make(copy, (size_t)len);
+	return true;
+}

@@ -79,7 +79,7 @@ bench: build
 
 soak: build
 	@tools/setup build bench
-	@GUISE_BINARY=$(BUILD)/guise bench/soak $(SOAK_SECONDS)
+	@$(PYTHON) tools/soak $(SOAK_SECONDS) $(BUILD)/guise
 
 format:
 	@tools/setup build test

@@ -56,6 +56,9 @@ void rules_free(struct rules *rules);
  */
 struct verdict rules_judge(const struct rules *rules, const struct rule_query *query);
 
+/* "80" or "6000-6100" (1 to 65535, first <= last); NULL, or why not (static text). */
+const char *rule_ports_parse(struct span text, uint16_t *first, uint16_t *last);
+
 /* May a client with this address use the listener at all (`sources`)? For CONNECT and SOCKS before anything is read. */
 bool rules_source_allowed(const struct rules *rules, const struct address *source);
 

@@ -1,0 +1,478 @@
+/*
+ * The rows of listeners, routes and forward rules: the config room parses by them, and the reference page and the JSON Schema are made
+ * from them. Immutable.
+ */
+#include "route/settings.h"
+
+#include "http/field.h"
+#include "net/address.h"
+#include "route/rule.h"
+
+static const char *const forwarded_choices[] = {"both", "x_forwarded", "rfc7239", "off", NULL};
+static const char *const mask_choices[] = {"transparent", "anonymous", "elite", NULL};
+
+static const char *check_token(const char *text, size_t len)
+{
+	return http_is_token(span_make(text, len)) ? NULL :
+						     "not a method: a method is a token (RFC 9110 5.6.2)";
+}
+
+static const char *check_network(const char *text, size_t len)
+{
+	struct network network;
+
+	if (network_parse(span_make(text, len), &network))
+		return NULL;
+	return "not an address or network: write 192.0.2.1, 10.0.0.0/8 or 2001:db8::/32, with the bits after the prefix zero";
+}
+
+static const char *check_trusted(const char *text, size_t len)
+{
+	return span_equal(span_make(text, len), SPAN("unix:")) ? NULL : check_network(text, len);
+}
+
+static const char *check_ports(const char *text, size_t len)
+{
+	uint16_t first, last;
+
+	return rule_ports_parse(span_make(text, len), &first, &last);
+}
+
+static const char *check_path(const char *text, size_t len)
+{
+	if (len > 0 && (text[0] == '/' || text[0] == '~'))
+		return NULL;
+	return "a path begins with \"/\", a pattern with \"~\"";
+}
+
+static const char *check_redirect_status(const char *text, size_t len)
+{
+	static const char *const good[] = {"301", "302", "303", "307", "308"};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(good); i++) {
+		if (span_equal(span_make(text, len), span_of(good[i])))
+			return NULL;
+	}
+	return "a redirect's status is 301, 302, 303, 307 or 308";
+}
+
+static const struct setting respond_rows[] = {
+	{
+		.key = "status",
+		.kind = SETTING_COUNT,
+		.offset = offsetof(struct respond_settings, status),
+		.fallback = "200",
+		.min = 200,
+		.max = 599,
+		.summary = "The status code of the response.",
+		.example = "404",
+	},
+	{
+		.key = "body",
+		.kind = SETTING_TEXT,
+		.offset = offsetof(struct respond_settings, body),
+		.file_ok = true,
+		.summary = "The content of the response; `file:PATH` reads it from a file once, at start. "
+			   "Statuses 204 and 304 have none. Without it the response is empty.",
+		.example = "\"Back soon.\\n\"",
+	},
+	{
+		.key = "type",
+		.kind = SETTING_STRING,
+		.offset = offsetof(struct respond_settings, type),
+		.place_offset = offsetof(struct respond_settings, type_place),
+		.summary =
+			"The media type, sent as Content-Type. Default: text/plain; charset=utf-8 if there is a body.",
+		.example = "text/html",
+	},
+	{
+		.key = "fields",
+		.kind = SETTING_MAP,
+		.offset = offsetof(struct respond_settings, fields),
+		.summary = "More fields of the response, name to value. Values are plain text, no templates.",
+		.example = "{Cache-Control: max-age=60}",
+	},
+	{.key = NULL},
+};
+
+static const struct setting rewrite_rows[] = {
+	{
+		.key = "from",
+		.kind = SETTING_STRING,
+		.offset = offsetof(struct rewrite_settings, from),
+		.place_offset = offsetof(struct rewrite_settings, from_place),
+		.required = true,
+		.check = check_path,
+		.summary =
+			"What to replace in the path: a prefix, or after `~` a PCRE2 pattern, of which the first match is "
+			"replaced. Where it does not match, the path stays as it is.",
+		.example = "/api/",
+	},
+	{
+		.key = "to",
+		.kind = SETTING_STRING,
+		.offset = offsetof(struct rewrite_settings, to),
+		.place_offset = offsetof(struct rewrite_settings, to_place),
+		.required = true,
+		.summary =
+			"What stands there instead. If `from` is a pattern, `$1` to `$9` are its groups, `$0` is all that "
+			"matched and `$$` a dollar sign. The query is kept.",
+		.example = "/v2/",
+	},
+	{.key = NULL},
+};
+
+static const struct setting edit_rows[] = {
+	{
+		.key = "set",
+		.kind = SETTING_MAP,
+		.offset = offsetof(struct edit_settings, set),
+		.summary =
+			"Fields to set, name to template: one line replaces all that were there by that name.",
+		.example = "{X-Client: \"{client}\"}",
+	},
+	{
+		.key = "add",
+		.kind = SETTING_MAP,
+		.offset = offsetof(struct edit_settings, add),
+		.summary = "Fields to add, name to template, beside those that are there by that name.",
+		.example = "{X-Proxied-By: \"{name}\"}",
+	},
+	{
+		.key = "remove",
+		.kind = SETTING_STRINGS,
+		.offset = offsetof(struct edit_settings, remove),
+		.summary = "Names of fields to remove. This is done first, before `set` and `add`.",
+		.example = "[Server, X-Powered-By]",
+	},
+	{.key = NULL},
+};
+
+static const struct setting limit_rows[] = {
+	{
+		.key = "body",
+		.kind = SETTING_SIZE,
+		.offset = offsetof(struct route_limit_settings, body),
+		.min = 1,
+		.word = "unlimited",
+		.word_value = UINT64_MAX,
+		.summary =
+			"The largest request body, in bytes or with a unit, or `unlimited`; a larger one is answered with 413. "
+			"Default: `limits.body` of the whole configuration.",
+		.example = "10 MiB",
+	},
+	{.key = NULL},
+};
+
+const struct setting route_rows[] = {
+	{
+		.key = "host",
+		.kind = SETTING_STRINGS,
+		.offset = offsetof(struct route_settings, host),
+		.summary =
+			"The host that is asked for, or a list of hosts: `shop.example` exactly, `*.shop.example` every name below "
+			"it at any depth, `.shop.example` both. Compared without case and without port. Default: any host.",
+		.example = "[shop.example, \"*.shop.example\"]",
+	},
+	{
+		.key = "path",
+		.kind = SETTING_STRINGS,
+		.offset = offsetof(struct route_settings, path),
+		.check = check_path,
+		.summary =
+			"The path that is asked for, or a list of paths: `/a` exactly, `/a/` everything under it, `/a*` everything "
+			"that begins so, `~^/a[0-9]+$` a PCRE2 pattern. Compared with case, percent-decoded, without dot segments "
+			"and without the query. Default: any path.",
+		.example = "/api/",
+	},
+	{
+		.key = "method",
+		.kind = SETTING_STRINGS,
+		.offset = offsetof(struct route_settings, method),
+		.check = check_token,
+		.summary =
+			"The request method, or a list of methods, in their spelling (GET does not stand for HEAD). Default: any.",
+		.example = "[GET, HEAD]",
+	},
+	{
+		.key = "fields",
+		.kind = SETTING_MAP,
+		.offset = offsetof(struct route_settings, fields),
+		.summary =
+			"Request fields that must all be as said, name to value: exact text, a PCRE2 pattern after `~`, `*` for a field "
+			"that is there with any value, an empty string for one that is not there. Of repeated lines one is enough.",
+		.example = "{X-Env: canary, X-Debug: \"~^[01]$\"}",
+	},
+	{
+		.key = "to",
+		.kind = SETTING_STRING,
+		.offset = offsetof(struct route_settings, to),
+		.place_offset = offsetof(struct route_settings, to_place),
+		.summary =
+			"The name of the upstream group that requests go to, a key of `upstreams`. A route has exactly one of `to`, "
+			"`respond` and `redirect`.",
+		.example = "web",
+	},
+	{
+		.key = "respond",
+		.kind = SETTING_STRUCT,
+		.offset = offsetof(struct route_settings, respond),
+		.rows = respond_rows,
+		.place_offset =
+			offsetof(struct route_settings, respond) + offsetof(struct respond_settings, place),
+		.summary = "A response that Guise gives itself.",
+		.example = "{status: 200, type: text/plain, body: \"ok\\n\"}",
+	},
+	{
+		.key = "redirect",
+		.kind = SETTING_STRING,
+		.offset = offsetof(struct route_settings, redirect),
+		.place_offset = offsetof(struct route_settings, redirect_place),
+		.summary =
+			"A template for the Location that the client is sent to: text with `{host}` (without port), `{uri}` (path and "
+			"query), `{path}`, `{query}`, `{scheme}`, `{method}`, `{client}` and `{name}`; `{{` is a brace.",
+		.example = "\"https://{host}{uri}\"",
+	},
+	{
+		.key = "redirect_status",
+		.kind = SETTING_COUNT,
+		.offset = offsetof(struct route_settings, redirect_status),
+		.fallback = "308",
+		.min = 301,
+		.max = 308,
+		.check = check_redirect_status,
+		.summary = "The status of the redirect: 301, 302, 303, 307 or 308.",
+		.example = "301",
+	},
+	{
+		.key = "rewrite",
+		.kind = SETTING_STRUCT,
+		.offset = offsetof(struct route_settings, rewrite),
+		.rows = rewrite_rows,
+		.place_offset =
+			offsetof(struct route_settings, rewrite) + offsetof(struct rewrite_settings, place),
+		.summary = "Changes the path on its way to the server.",
+		.example = "{from: /api/, to: /v2/}",
+	},
+	{
+		.key = "set_host",
+		.kind = SETTING_STRING,
+		.offset = offsetof(struct route_settings, set_host),
+		.place_offset = offsetof(struct route_settings, set_host_place),
+		.fallback = "preserve",
+		.summary =
+			"What the server sees in Host: `preserve` what the client asked for, `server` the server's own address as "
+			"the configuration writes it, or a fixed name, with a port if wanted.",
+		.example = "internal.example",
+	},
+	{
+		.key = "request",
+		.kind = SETTING_STRUCT,
+		.offset = offsetof(struct route_settings, request),
+		.rows = edit_rows,
+		.place_offset =
+			offsetof(struct route_settings, request) + offsetof(struct edit_settings, place),
+		.summary =
+			"Edits to the request's fields on their way to the server. Values are templates as in `redirect`.",
+		.example = "{set: {X-Client: \"{client}\"}, remove: [Cookie]}",
+	},
+	{
+		.key = "response",
+		.kind = SETTING_STRUCT,
+		.offset = offsetof(struct route_settings, response),
+		.rows = edit_rows,
+		.place_offset =
+			offsetof(struct route_settings, response) + offsetof(struct edit_settings, place),
+		.summary =
+			"Edits to the response's fields on their way to the client. Values are templates as in `redirect`.",
+		.example = "{add: {X-Frame-Options: DENY}, remove: [Server]}",
+	},
+	{
+		.key = "limits",
+		.kind = SETTING_STRUCT,
+		.offset = offsetof(struct route_settings, limits),
+		.rows = limit_rows,
+		.place_offset = offsetof(struct route_settings, limits) +
+				offsetof(struct route_limit_settings, place),
+		.summary = "Limits of this route, instead of those of the whole configuration.",
+		.example = "{body: 10 MiB}",
+	},
+	{.key = NULL},
+};
+
+const struct setting reverse_rows[] = {
+	{
+		.key = "listen",
+		.kind = SETTING_STRINGS,
+		.offset = offsetof(struct reverse_settings, listen),
+		.required = true,
+		.summary =
+			"Where to listen, or a list of such: `ADDRESS:PORT`, `[IPV6]:PORT`, `:PORT` for every address of the machine, "
+			"IPv4 and IPv6, or `unix:/path`. Port 0 takes a free one, which the banner names.",
+		.example = "[\":8080\", \"unix:/run/guise.sock\"]",
+	},
+	{
+		.key = "trusted",
+		.kind = SETTING_NETWORKS,
+		.offset = offsetof(struct reverse_settings, trusted),
+		.check = check_trusted,
+		.summary =
+			"Networks of proxies in front of Guise, whose X-Forwarded-* and Forwarded fields are believed; `unix:` stands "
+			"for all peers on a unix socket. Those fields are dropped when anyone else sends them. Default: nobody.",
+		.example = "[10.0.0.0/8, \"2001:db8::/32\"]",
+	},
+	{
+		.key = "forwarded",
+		.kind = SETTING_CHOICE,
+		.offset = offsetof(struct reverse_settings, forwarded),
+		.fallback = "both",
+		.choices = forwarded_choices,
+		.summary =
+			"What servers are told of the client: `x_forwarded` (X-Forwarded-For, -Proto and -Host), `rfc7239` (Forwarded), "
+			"`both`, or `off`.",
+		.example = "rfc7239",
+	},
+	{
+		.key = "routes",
+		.kind = SETTING_LIST,
+		.offset = offsetof(struct reverse_settings, routes),
+		.rows = route_rows,
+		.item_size = sizeof(struct route_settings),
+		.place_offset = offsetof(struct route_settings, place),
+		.required = true,
+		.summary =
+			"The routes, tried in this order: the first whose conditions all hold decides. A request that none takes is "
+			"answered with 404.",
+		.example = "[{host: shop.example, path: /health, respond: {body: \"ok\\n\"}}, {to: web}]",
+	},
+	{.key = NULL},
+};
+
+static const struct setting match_rows[] = {
+	{
+		.key = "domains",
+		.kind = SETTING_STRINGS,
+		.offset = offsetof(struct rule_match_settings, domains),
+		.summary =
+			"Names that are asked for: `shop.example` exactly, `*.shop.example` every name below it at any depth, "
+			"`.shop.example` both. Never compared with a target given as an address.",
+		.example = "[ads.example, \"*.tracker.example\"]",
+	},
+	{
+		.key = "addresses",
+		.kind = SETTING_NETWORKS,
+		.offset = offsetof(struct rule_match_settings, addresses),
+		.check = check_network,
+		.summary =
+			"Addresses or networks of targets, compared with the address that is then connected to. In an `allow` they also "
+			"open addresses that are not public; nothing else does.",
+		.example = "[10.20.0.0/16, \"fd00::/8\"]",
+	},
+	{
+		.key = "ports",
+		.kind = SETTING_STRINGS,
+		.offset = offsetof(struct rule_match_settings, ports),
+		.check = check_ports,
+		.summary = "Ports of targets, or ranges of ports.",
+		.example = "[80, 443, \"6000-6100\"]",
+	},
+	{
+		.key = "methods",
+		.kind = SETTING_STRINGS,
+		.offset = offsetof(struct rule_match_settings, methods),
+		.check = check_token,
+		.summary = "Request methods in their spelling; CONNECT is what tunnels are asked for with.",
+		.example = "[CONNECT]",
+	},
+	{
+		.key = "sources",
+		.kind = SETTING_NETWORKS,
+		.offset = offsetof(struct rule_match_settings, sources),
+		.check = check_network,
+		.summary = "Addresses or networks of clients.",
+		.example = "[192.0.2.0/24]",
+	},
+	{.key = NULL},
+};
+
+const struct setting rule_rows[] = {
+	{
+		.key = "allow",
+		.kind = SETTING_STRUCT,
+		.offset = offsetof(struct rule_settings, allow),
+		.rows = match_rows,
+		.place_offset = offsetof(struct rule_settings, allow_place),
+		.summary =
+			"Lets requests pass for which all of the given conditions hold; `{}` holds for every request. A rule has "
+			"either `allow` or `deny`.",
+		.example = "{domains: [\"*.shop.example\"], ports: [80, 443]}",
+	},
+	{
+		.key = "deny",
+		.kind = SETTING_STRUCT,
+		.offset = offsetof(struct rule_settings, deny),
+		.rows = match_rows,
+		.place_offset = offsetof(struct rule_settings, deny_place),
+		.summary = "Refuses, with 403, requests for which all of the given conditions hold.",
+		.example = "{ports: [25]}",
+	},
+	{.key = NULL},
+};
+
+const struct setting forward_rows[] = {
+	{
+		.key = "listen",
+		.kind = SETTING_STRINGS,
+		.offset = offsetof(struct forward_settings, listen),
+		.required = true,
+		.summary =
+			"Where to listen, or a list of such: `ADDRESS:PORT`, `[IPV6]:PORT`, `:PORT` for every address of the machine, "
+			"IPv4 and IPv6, or `unix:/path`. Port 0 takes a free one, which the banner names.",
+		.example = "127.0.0.1:3128",
+	},
+	{
+		.key = "mask",
+		.kind = SETTING_CHOICE,
+		.offset = offsetof(struct forward_settings, mask),
+		.fallback = "elite",
+		.choices = mask_choices,
+		.summary =
+			"What servers learn: `transparent` who asks (Via, X-Forwarded-For, Forwarded), `anonymous` that there is a proxy "
+			"(Via) and not for whom, `elite` neither.",
+		.example = "anonymous",
+	},
+	{
+		.key = "open",
+		.kind = SETTING_BOOL,
+		.offset = offsetof(struct forward_settings, open),
+		.fallback = "false",
+		.summary =
+			"Lets a listener start that anybody may use: one beyond loopback which neither `sources` nor rules with "
+			"`sources` limit to known clients. Without it Guise refuses to start one.",
+		.example = "true",
+	},
+	{
+		.key = "sources",
+		.kind = SETTING_NETWORKS,
+		.offset = offsetof(struct forward_settings, sources),
+		.check = check_network,
+		.summary =
+			"Addresses or networks of clients that may use this listener; others are answered with 403. Default: all.",
+		.example = "[192.0.2.0/24, \"2001:db8:1::/48\"]",
+	},
+	{
+		.key = "rules",
+		.kind = SETTING_LIST,
+		.offset = offsetof(struct forward_settings, rules),
+		.rows = rule_rows,
+		.item_size = sizeof(struct rule_settings),
+		.place_offset = offsetof(struct rule_settings, place),
+		.summary =
+			"What clients may ask for, tried in this order: the first rule whose conditions all hold decides. When none does, a "
+			"list with an `allow` in it refuses, one without lets pass. Targets whose address is not public need, besides, "
+			"an `allow` that names their address or network. Default: everything public.",
+		.example =
+			"[{deny: {ports: [25]}}, {allow: {addresses: [10.20.0.0/16], ports: [443]}}, {allow: {ports: [80, 443]}}]",
+	},
+	{.key = NULL},
+};

@@ -27,6 +27,7 @@ struct block {
 };
 
 /* capacity + header are the class sizes above, so that a block fits its pool exactly. */
+enum { BLOCK_HEADER = offsetof(struct block, bytes) };
 
 struct chunk {
 	struct chunk *next;
@@ -51,7 +52,14 @@ void buffers_fini(struct buffers *buffers);
 
 /* A block of at least `capacity` bytes with one reference, used = 0. NULL: out of memory. */
 WARN_UNUSED struct block *block_new(struct buffers *buffers, size_t capacity);
-void block_release(struct buffers *buffers, struct block *block); /* gives one reference back; NULL is fine */
+void block_free(struct buffers *buffers, struct block *block); /* what block_release calls at the last reference */
+
+/* Gives one reference back; NULL is fine. */
+static inline void block_release(struct buffers *buffers, struct block *block)
+{
+	if (block && --block->references == 0)
+		block_free(buffers, block);
+}
 
 static inline void chunk_queue_init(struct chunk_queue *queue)
 {
@@ -66,6 +74,7 @@ static inline bool chunk_queue_empty(const struct chunk_queue *queue)
 /*
  * Appends. False: out of memory, the queue is as before.
  * _add:    bytes inside `block` (which the caller holds or borrows): refers to it or copies, whichever wastes less.
+ *          Without a block (NULL) they are copied.
  * _copy:   copies, filling up the last chunk's block where it is ours alone.
  * _static: bytes that live for ever.
  */

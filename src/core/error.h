@@ -18,50 +18,52 @@ enum error_source {
 	ERROR_SOURCE_SELF,
 };
 
-/* code, source, status (0 = nothing can be said to the client), Proxy-Status type, default text */
-#define ERROR_TABLE(ROW)                                                                                          \
-	ROW(NONE, NONE, 0, NULL, "no error")                                                                      \
-	ROW(MALFORMED_REQUEST, CLIENT, 400, "http_request_error", "malformed request")                            \
-	ROW(BAD_TARGET, CLIENT, 400, "http_request_error", "bad request target")                                  \
-	ROW(WRONG_FACE, CLIENT, 400, "http_request_error", "this is a proxy: the target must be absolute")        \
-	ROW(DENIED, CLIENT, 403, "http_request_denied", "denied by a rule")                                       \
-	ROW(TARGET_PROHIBITED, CLIENT, 403, "destination_ip_prohibited", "the target's address is not public")    \
-	ROW(NO_ROUTE, CLIENT, 404, "destination_not_found", "no route matches")                                   \
-	ROW(METHOD_NOT_ALLOWED, CLIENT, 405, "http_request_denied", "method not allowed here")                    \
-	ROW(REQUEST_TIMEOUT, CLIENT, 408, "http_request_error", "the request did not arrive in time")             \
-	ROW(BODY_TOO_LARGE, CLIENT, 413, "http_request_error", "request body too large")                          \
-	ROW(TARGET_TOO_LONG, CLIENT, 414, "http_request_error", "request line too long")                          \
-	ROW(EXPECTATION_FAILED, CLIENT, 417, "http_request_error", "unknown expectation")                         \
-	ROW(HEAD_TOO_LARGE, CLIENT, 431, "http_request_error", "request fields too large")                        \
-	ROW(CODING_UNKNOWN, CLIENT, 501, "http_request_error", "transfer coding not implemented")                 \
-	ROW(VERSION_UNSUPPORTED, CLIENT, 505, "http_request_error", "HTTP version not supported")                 \
-	ROW(CLIENT_GONE, CLIENT, 0, NULL, "the client went away")                                                 \
-	ROW(CLIENT_STALLED, CLIENT, 0, NULL, "the client took nothing for too long")                              \
-	ROW(LOOP, SELF, 502, "proxy_loop_detected", "the request has been here before")                           \
-	ROW(DNS_FAILED, RESOLVER, 502, "dns_error", "the name does not resolve")                                  \
-	ROW(DNS_TIMEOUT, RESOLVER, 504, "dns_timeout", "the name servers did not answer in time")                 \
-	ROW(CONNECT_REFUSED, SERVER, 502, "connection_refused", "the server refused the connection")              \
-	ROW(UNREACHABLE, SERVER, 502, "destination_ip_unroutable", "the server cannot be reached")                \
-	ROW(CONNECT_TIMEOUT, SERVER, 504, "connection_timeout", "the server did not accept in time")              \
-	ROW(UPSTREAM_CLOSED, SERVER, 502, "connection_terminated", "the server closed before it answered")        \
-	ROW(UPSTREAM_RESET, SERVER, 502, "connection_terminated", "the server reset the connection")              \
-	ROW(UPSTREAM_TRUNCATED, SERVER, 502, "http_response_incomplete", "the response ended too early")          \
-	ROW(UPSTREAM_MALFORMED, SERVER, 502, "http_protocol_error", "malformed response")                         \
-	ROW(UPSTREAM_HEAD_TOO_LARGE, SERVER, 502, "http_response_header_section_size", "response fields too large") \
-	ROW(UPSTREAM_CODING, SERVER, 502, "http_response_transfer_coding", "response coding not understood")      \
-	ROW(UPSTREAM_UPGRADE, SERVER, 502, "http_upgrade_failed", "the server switched without being asked")      \
-	ROW(UPSTREAM_TIMEOUT, SERVER, 504, "http_response_timeout", "the server did not answer in time")          \
-	ROW(NO_SERVER, SERVER, 503, "destination_unavailable", "no server is available")                          \
-	ROW(OVERLOADED, SELF, 503, "connection_limit_reached", "too much to do")                                  \
-	ROW(MEMORY, SELF, 503, "proxy_internal_response", "out of memory")                                        \
-	ROW(TOTAL_TIMEOUT, SELF, 504, "http_response_timeout", "the exchange took too long")                      \
-	ROW(TUNNEL_IDLE, SELF, 0, NULL, "the tunnel was idle for too long")                                       \
-	ROW(DRAINING, SELF, 503, "proxy_internal_response", "shutting down")                                      \
-	ROW(SYSTEM, SELF, 500, "proxy_internal_error", "a system call failed")                                    \
-	ROW(INTERNAL, SELF, 500, "proxy_internal_error", "internal error")
+/* code, name, source, status (0 = nothing can be said to the client), Proxy-Status type, default text */
+/* clang-format off */
+#define ERROR_TABLE(ROW)                                                                                                                       \
+	ROW(NONE, "none", NONE, 0, NULL, "no error")                                                                                           \
+	ROW(MALFORMED_REQUEST, "malformed_request", CLIENT, 400, "http_request_error", "malformed request")                                    \
+	ROW(BAD_TARGET, "bad_target", CLIENT, 400, "http_request_error", "bad request target")                                                 \
+	ROW(WRONG_FACE, "wrong_face", CLIENT, 400, "http_request_error", "this is a proxy: the target must be absolute")                       \
+	ROW(DENIED, "denied", CLIENT, 403, "http_request_denied", "denied by a rule")                                                          \
+	ROW(TARGET_PROHIBITED, "target_prohibited", CLIENT, 403, "destination_ip_prohibited", "the target's address is not public")            \
+	ROW(NO_ROUTE, "no_route", CLIENT, 404, "destination_not_found", "no route matches")                                                    \
+	ROW(METHOD_NOT_ALLOWED, "method_not_allowed", CLIENT, 405, "http_request_denied", "method not allowed here")                           \
+	ROW(REQUEST_TIMEOUT, "request_timeout", CLIENT, 408, "http_request_error", "the request did not arrive in time")                       \
+	ROW(BODY_TOO_LARGE, "body_too_large", CLIENT, 413, "http_request_error", "request body too large")                                     \
+	ROW(TARGET_TOO_LONG, "target_too_long", CLIENT, 414, "http_request_error", "request line too long")                                    \
+	ROW(EXPECTATION_FAILED, "expectation_failed", CLIENT, 417, "http_request_error", "unknown expectation")                                \
+	ROW(HEAD_TOO_LARGE, "head_too_large", CLIENT, 431, "http_request_error", "request fields too large")                                   \
+	ROW(CODING_UNKNOWN, "coding_unknown", CLIENT, 501, "http_request_error", "transfer coding not implemented")                            \
+	ROW(VERSION_UNSUPPORTED, "version_unsupported", CLIENT, 505, "http_request_error", "HTTP version not supported")                       \
+	ROW(CLIENT_GONE, "client_gone", CLIENT, 0, NULL, "the client went away")                                                               \
+	ROW(CLIENT_STALLED, "client_stalled", CLIENT, 0, NULL, "the client took nothing for too long")                                         \
+	ROW(LOOP, "loop", SELF, 502, "proxy_loop_detected", "the request has been here before")                                                \
+	ROW(DNS_FAILED, "dns_failed", RESOLVER, 502, "dns_error", "the name does not resolve")                                                 \
+	ROW(DNS_TIMEOUT, "dns_timeout", RESOLVER, 504, "dns_timeout", "the name servers did not answer in time")                               \
+	ROW(CONNECT_REFUSED, "connect_refused", SERVER, 502, "connection_refused", "the server refused the connection")                        \
+	ROW(UNREACHABLE, "unreachable", SERVER, 502, "destination_ip_unroutable", "the server cannot be reached")                              \
+	ROW(CONNECT_TIMEOUT, "connect_timeout", SERVER, 504, "connection_timeout", "the server did not accept in time")                        \
+	ROW(UPSTREAM_CLOSED, "upstream_closed", SERVER, 502, "connection_terminated", "the server closed before it answered")                  \
+	ROW(UPSTREAM_RESET, "upstream_reset", SERVER, 502, "connection_terminated", "the server reset the connection")                         \
+	ROW(UPSTREAM_TRUNCATED, "upstream_truncated", SERVER, 502, "http_response_incomplete", "the response ended too early")                 \
+	ROW(UPSTREAM_MALFORMED, "upstream_malformed", SERVER, 502, "http_protocol_error", "malformed response")                                \
+	ROW(UPSTREAM_HEAD_TOO_LARGE, "upstream_head_too_large", SERVER, 502, "http_response_header_section_size", "response fields too large") \
+	ROW(UPSTREAM_CODING, "upstream_coding", SERVER, 502, "http_response_transfer_coding", "response coding not understood")                \
+	ROW(UPSTREAM_UPGRADE, "upstream_upgrade", SERVER, 502, "http_upgrade_failed", "the server switched without being asked")               \
+	ROW(UPSTREAM_TIMEOUT, "upstream_timeout", SERVER, 504, "http_response_timeout", "the server did not answer in time")                   \
+	ROW(NO_SERVER, "no_server", SERVER, 503, "destination_unavailable", "no server is available")                                          \
+	ROW(OVERLOADED, "overloaded", SELF, 503, "connection_limit_reached", "too much to do")                                                 \
+	ROW(MEMORY, "memory", SELF, 503, "proxy_internal_response", "out of memory")                                                           \
+	ROW(TOTAL_TIMEOUT, "total_timeout", SELF, 504, "http_response_timeout", "the exchange took too long")                                  \
+	ROW(TUNNEL_IDLE, "tunnel_idle", SELF, 0, NULL, "the tunnel was idle for too long")                                                     \
+	ROW(DRAINING, "draining", SELF, 503, "proxy_internal_response", "shutting down")                                                       \
+	ROW(SYSTEM, "system", SELF, 500, "proxy_internal_error", "a system call failed")                                                       \
+	ROW(INTERNAL, "internal", SELF, 500, "proxy_internal_error", "internal error")
+/* clang-format on */
 
 enum error_code {
-#define ROW(code, source, status, proxy_status, text) ERROR_##code,
+#define ROW(code, name, source, status, proxy_status, text) ERROR_##code,
 	ERROR_TABLE(ROW)
 #undef ROW
 	ERROR_CODES

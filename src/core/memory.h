@@ -8,6 +8,7 @@
 #define GUISE_CORE_MEMORY_H
 
 #include "core/base.h"
+#include "core/poison.h"
 
 #include <stdatomic.h>
 
@@ -50,7 +51,33 @@ struct pool {
 /* Keeps at most `keep` free objects for reuse; more go back to the heap. */
 void pool_init(struct pool *pool, struct memory *memory, size_t size, size_t keep);
 void pool_fini(struct pool *pool); /* frees what is kept; objects handed out must have come back */
-WARN_UNUSED void *pool_get(struct pool *pool); /* NULL: out of memory */
-void pool_put(struct pool *pool, void *object);
+
+/* The slow halves of pool_get and pool_put: an object from the heap, an object to the heap. */
+WARN_UNUSED void *pool_grow(struct pool *pool);
+void pool_shrink(struct pool *pool, void *object);
+
+/* NULL: out of memory. */
+WARN_UNUSED static inline void *pool_get(struct pool *pool)
+{
+	void *object = pool->free;
+	if (__builtin_expect(object == NULL, 0))
+		return pool_grow(pool);
+	unpoison(object, pool->size);
+	pool->free = *(void **)object;
+	pool->kept--;
+	return object;
+}
+
+static inline void pool_put(struct pool *pool, void *object)
+{
+	if (__builtin_expect(pool->kept >= pool->keep, 0)) {
+		pool_shrink(pool, object);
+		return;
+	}
+	*(void **)object = pool->free;
+	pool->free = object;
+	pool->kept++;
+	poison(object, pool->size);
+}
 
 #endif

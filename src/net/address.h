@@ -13,16 +13,16 @@
 enum address_family { ADDRESS_NONE, ADDRESS_V4, ADDRESS_V6, ADDRESS_UNIX };
 
 struct address {
-	uint8_t family;    /* enum address_family */
-	uint8_t ip[16];    /* v4: the first four, network order */
-	uint16_t port;     /* host order */
-	uint32_t scope;    /* v6 zone index */
-	const char *path;  /* unix: borrowed, NUL-terminated; a leading '@' means the abstract name space */
+	uint8_t family;	  /* enum address_family */
+	uint8_t ip[16];	  /* v4: the first four, network order */
+	uint16_t port;	  /* host order */
+	uint32_t scope;	  /* v6 zone index */
+	const char *path; /* unix: borrowed, NUL-terminated; a leading '@' means the abstract name space */
 };
 
 struct network {
 	struct address address; /* port unused */
-	uint8_t prefix;         /* bits */
+	uint8_t prefix;		/* bits */
 };
 
 union socket_address {
@@ -44,29 +44,32 @@ WARN_UNUSED bool address_parse_ip(struct span text, struct address *address);
 WARN_UNUSED bool address_parse(struct span text, struct address *address);
 /* "10.0.0.0/8", "2001:db8::/32", or a bare address (all bits). Host bits must be zero. */
 WARN_UNUSED bool network_parse(struct span text, struct network *network);
-bool network_contains(const struct network *network, const struct address *address); /* v4-mapped counts as v4 */
+bool network_contains(const struct network *network,
+		      const struct address *address); /* v4-mapped counts as v4 */
 
-/* IP without port, as RFC 5952 writes it; returns the length written (no NUL), at most ADDRESS_TEXT. */
+/* IP without port, as RFC 5952 writes it ("unix", "unknown" for what is none); returns the length written (no NUL), at most ADDRESS_TEXT. */
 size_t address_format_ip(const struct address *address, char *out);
-/* With port, v6 in brackets; unix as "unix:/path". */
+/* With port, v6 in brackets; unix as "unix:/path" ("unix" for a peer without a path). Zones are left out. */
 size_t address_format(const struct address *address, char *out);
-/* /24 and /48: the rest zeroed. */
+/* /24 and /48: the rest zeroed, the port too. */
 struct address address_truncate(const struct address *address);
 
-bool address_equal(const struct address *a, const struct address *b);    /* port too */
+bool address_equal(const struct address *a, const struct address *b);	 /* port too */
 bool address_equal_ip(const struct address *a, const struct address *b); /* after address_unmap of both */
 /* ::ffff:a.b.c.d as v4; others unchanged. */
 struct address address_unmap(const struct address *address);
 uint64_t address_hash_ip(const struct address *address, uint64_t seed);
 
-socklen_t address_to_socket(const struct address *address, union socket_address *out); /* 0: cannot (path too long) */
-struct address address_from_socket(const union socket_address *in, socklen_t len);     /* unix: family only, path NULL */
+socklen_t address_to_socket(const struct address *address,
+			    union socket_address *out); /* 0: cannot (path too long) */
+struct address address_from_socket(const union socket_address *in,
+				   socklen_t len); /* unix: family only, path NULL */
 
 /* One row of the IANA special-purpose address registries (RFC 6890 and its updates), or a range that embeds IPv4. */
 struct special_range {
-	const char *text;  /* "10.0.0.0/8" */
-	const char *name;  /* "Private-Use" */
-	const char *rfc;   /* "RFC 1918" */
+	const char *text; /* "10.0.0.0/8" */
+	const char *name; /* "Private-Use" */
+	const char *rfc;  /* "RFC 1918" */
 };
 
 /*
@@ -75,5 +78,8 @@ struct special_range {
  * embed where that is special. Multicast, the unspecified address, broadcast, and unix sockets are never public.
  */
 const struct special_range *address_special(const struct address *address);
+
+/* The rows of the table by index, for documents and tests; NULL after the last. *global: reachable in spite of a wider row. */
+const struct special_range *address_special_row(size_t index, bool *global);
 
 #endif

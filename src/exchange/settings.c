@@ -3,12 +3,12 @@
  */
 #include "exchange/settings.h"
 
-#define KIB    UINT64_C(1024)
-#define MIB    (1024 * KIB)
-#define TIB    (1024 * 1024 * MIB)
+#define KIB UINT64_C(1024)
+#define MIB (1024 * KIB)
+#define TIB (1024 * 1024 * MIB)
 #define SECOND UINT64_C(1000)
-#define HOUR   (3600 * SECOND)
-#define DAY    (24 * HOUR)
+#define HOUR (3600 * SECOND)
+#define DAY (24 * HOUR)
 
 const struct setting limits_rows[] = {
 	{
@@ -20,10 +20,9 @@ const struct setting limits_rows[] = {
 		.word_value = 0,
 		.min = 16 * MIB,
 		.max = 64 * TIB,
-		.summary =
-			"Memory that the process may use for connections, messages and caches. `auto` is three "
-			"quarters of the machine's memory or of the control group's limit. Over 80 % windows stop "
-			"growing, over 95 % new work is refused with 503.",
+		.summary = "Memory that the process may use for connections, messages and caches. `auto` is three "
+			   "quarters of the machine's memory or of the control group's limit. Over 80 % windows stop "
+			   "growing, over 95 % new work is refused with 503.",
 		.example = "2 GiB",
 	},
 	{
@@ -95,9 +94,8 @@ const struct setting limits_rows[] = {
 		.fallback = "32 KiB",
 		.min = 1 * KIB,
 		.max = 256 * KIB,
-		.summary =
-			"Request line and all fields together. A longer request is answered with 431; a longer "
-			"response of a server with 502.",
+		.summary = "Request line and all fields together. A longer request is answered with 431; a longer "
+			   "response of a server with 502.",
 		.example = "64 KiB",
 	},
 	{
@@ -107,8 +105,7 @@ const struct setting limits_rows[] = {
 		.fallback = "unlimited",
 		.word = "unlimited",
 		.word_value = LIMIT_NONE,
-		.summary =
-			"The largest request body; a larger one is answered with 413. A route may set its own.",
+		.summary = "The largest request body; a larger one is answered with 413. A route may set its own.",
 		.example = "10 MiB",
 	},
 	{
@@ -137,8 +134,7 @@ const struct setting timeouts_rows[] = {
 		"Between two reads of a request body (then 408), or while a client takes nothing of a response (then its "
 		"connection is closed).",
 		"1m"),
-	TIMEOUT(total, 0, "0s", "A whole exchange; then 504, or the connection is closed. `0s` is off.",
-		"10m"),
+	TIMEOUT(total, 0, "0s", "A whole exchange; then 504, or the connection is closed. `0s` is off.", "10m"),
 	TIMEOUT(connect, 1, "5s", "Connecting to a server, all of its addresses; then 504.", "2s"),
 	TIMEOUT(response, 1, "60s",
 		"From the request sent to the head of the response, and between two reads of the response; then 504, or "

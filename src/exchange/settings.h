@@ -11,16 +11,16 @@
 
 /* Members are named as the keys. */
 struct limits_settings {
-	uint64_t memory;		  /* bytes for the process; 0 = auto */
-	uint64_t connections;		  /* downstream, whole process */
+	uint64_t memory;                  /* bytes for the process; 0 = auto */
+	uint64_t connections;             /* downstream, whole process */
 	uint64_t connections_per_address; /* downstream */
 	uint64_t requests_per_connection;
 	uint64_t request_line; /* bytes */
 	uint64_t field_line;   /* bytes */
 	uint64_t fields;       /* in number */
-	uint64_t head;	       /* bytes: request line and all fields */
-	uint64_t body;	       /* bytes of a request's body; LIMIT_NONE = unlimited */
-	uint64_t flow;	       /* bytes in flight of one direction of one exchange, at first */
+	uint64_t head;         /* bytes: request line and all fields */
+	uint64_t body;         /* bytes of a request's body; LIMIT_NONE = unlimited */
+	uint64_t flow;         /* bytes in flight of one direction of one exchange, at first */
 };
 
 /* Milliseconds. */

@@ -16,9 +16,8 @@ static const struct setting server_rows[] = {
 		.offset = offsetof(struct upstream_server_settings, address),
 		.required = true,
 		.check = upstream_check_address,
-		.summary =
-			"Where the server listens: `HOST:PORT`, `[IPV6]:PORT` or `unix:/path`. A name is resolved again "
-			"whenever its time to live has passed.",
+		.summary = "Where the server listens: `HOST:PORT`, `[IPV6]:PORT` or `unix:/path`. A name is resolved again "
+			   "whenever its time to live has passed.",
 		.example = "\"api.internal:8443\"",
 	},
 	{
@@ -58,8 +57,7 @@ const struct setting upstream_rows[] = {
 		.place_offset = offsetof(struct upstream_server_settings, place),
 		.shorthand = "address",
 		.summary = "The servers of the group, at least one.",
-		.example =
-			"[{address: \"api.internal:8443\", weight: 2}, 10.0.0.7:8443, \"unix:/run/api.sock\"]",
+		.example = "[{address: \"api.internal:8443\", weight: 2}, 10.0.0.7:8443, \"unix:/run/api.sock\"]",
 	},
 	{
 		.key = "balance",
@@ -85,8 +83,7 @@ const struct setting upstream_rows[] = {
 		.offset = offsetof(struct upstream_settings, retries),
 		.fallback = "1",
 		.max = 16,
-		.summary =
-			"How many other servers are tried when a server has certainly not processed the request.",
+		.summary = "How many other servers are tried when a server has certainly not processed the request.",
 		.example = "2",
 	},
 	{

@@ -9,7 +9,7 @@
 /* One server. `address` has been checked: see upstream_check_address. */
 struct upstream_server_settings {
 	struct setting_string address; /* "host:port", "1.2.3.4:80", "[::1]:80" or "unix:/path", as written */
-	uint64_t weight;	       /* 1..256 */
+	uint64_t weight;               /* 1..256 */
 	struct setting_place place;
 };
 
@@ -21,9 +21,9 @@ struct upstream_timeouts {
 struct upstream_settings {
 	struct setting_string name;  /* the key under `upstreams`; first, as SETTING_NAMED asks */
 	struct setting_list servers; /* struct upstream_server_settings, at least one */
-	int balance;		     /* index in balance_algorithms (balance/balance.h) */
-	uint64_t keepalive;	     /* idle connections kept, for each worker and server */
-	uint64_t retries;	     /* other servers tried when nothing was processed */
+	int balance;                 /* index in balance_algorithms (balance/balance.h) */
+	uint64_t keepalive;          /* idle connections kept, for each worker and server */
+	uint64_t retries;            /* other servers tried when nothing was processed */
 	struct upstream_timeouts timeouts;
 	struct setting_place place;
 };

@@ -1,0 +1,143 @@
+/*
+ * Checks across the parts of a configuration. See check.h.
+ */
+#include "config/check.h"
+
+#include "config/listen.h"
+#include "config/node.h"
+
+static const struct setting_strings *listen_of(const struct snapshot *snapshot,
+					       const struct snapshot_listener *listener)
+{
+	if (listener->face == SNAPSHOT_FORWARD)
+		return &((const struct forward_settings *)snapshot->settings.forward.items)[listener->index].listen;
+	return &((const struct reverse_settings *)snapshot->settings.reverse.items)[listener->index].listen;
+}
+
+/* False: out of memory. */
+static bool parse_addresses(struct snapshot *snapshot, struct snapshot_listener *listener,
+			    struct diagnostics *diagnostics)
+{
+	const struct setting_strings *listen = listen_of(snapshot, listener);
+
+	listener->addresses = arena_zalloc(&snapshot->arena, listen->count + 1, sizeof(*listener->addresses));
+	if (!listener->addresses)
+		return false;
+	if (listen->count == 0 && listen->place.line != 0 && diagnostics->errors == 0)
+		diagnostics_error(diagnostics, listen->place, "\"listen\" has no address");
+	for (size_t i = 0; i < listen->count; i++) {
+		const struct setting_string *text = &listen->items[i];
+		struct snapshot_address *to = &listener->addresses[listener->address_count];
+		const char *why = listen_parse(span_make(text->text, text->len), &to->address, &to->dual);
+		to->text = text->text;
+		to->place = text->place;
+		if (why)
+			diagnostics_error(diagnostics, text->place, "\"listen\": %s: \"%s\"", why,
+					  node_quote(diagnostics->arena, span_make(text->text, text->len)));
+		else
+			listener->address_count++;
+	}
+	return true;
+}
+
+/* Two sockets for the same address would share its connections by chance. */
+static void find_same(const struct snapshot_address *const *all, size_t count, struct diagnostics *diagnostics)
+{
+	for (size_t i = 1; i < count; i++)
+		for (size_t j = 0; j < i; j++) {
+			if (!listen_same(&all[i]->address, all[i]->dual, &all[j]->address, all[j]->dual))
+				continue;
+			diagnostics_error(diagnostics, all[i]->place,
+					  "\"listen\": %s is taken already, by the listener on line %u",
+					  node_quote(diagnostics->arena, span_of(all[i]->text)),
+					  all[j]->place.line);
+			break;
+		}
+}
+
+static void check_addresses(struct snapshot *snapshot, struct diagnostics *diagnostics)
+{
+	const struct snapshot_address *all[CHECK_MAX_ADDRESSES];
+	size_t count = 0;
+
+	for (size_t i = 0; i < snapshot->listener_count; i++)
+		for (size_t j = 0; j < snapshot->listeners[i].address_count; j++) {
+			if (count == CHECK_MAX_ADDRESSES) {
+				diagnostics_error(diagnostics, snapshot->listeners[i].addresses[j].place,
+						  "too many addresses to listen on: %d are the most",
+						  CHECK_MAX_ADDRESSES);
+				return;
+			}
+			all[count++] = &snapshot->listeners[i].addresses[j];
+		}
+	find_same(all, count, diagnostics);
+}
+
+static void check_exposure(const struct snapshot *snapshot, struct diagnostics *diagnostics)
+{
+	const struct forward_settings *settings = snapshot->settings.forward.items;
+
+	for (size_t i = 0; i < snapshot->listener_count; i++) {
+		const struct snapshot_listener *listener = &snapshot->listeners[i];
+		if (listener->face != SNAPSHOT_FORWARD || !listener->rules || settings[listener->index].open)
+			continue;
+		for (size_t j = 0; j < listener->address_count; j++)
+			if (rules_listener_exposed(listener->rules, &listener->addresses[j].address))
+				diagnostics_error(
+					diagnostics, listener->addresses[j].place,
+					"on %s this would be an open proxy, for anybody who can reach it: name its clients in "
+					"\"sources\", or say \"open: true\"",
+					listener->addresses[j].text);
+	}
+}
+
+static void check_upstreams(const struct snapshot *snapshot, struct diagnostics *diagnostics)
+{
+	for (size_t i = 0; i < snapshot->upstream_count; i++) {
+		const struct upstream_settings *upstream = &snapshot->upstreams[i];
+		if (upstream->servers.count == 0 && upstream->servers.place.line != 0)
+			diagnostics_error(diagnostics, upstream->servers.place,
+					  "the upstream \"%s\" has no servers",
+					  node_quote(diagnostics->arena,
+						     span_make(upstream->name.text, upstream->name.len)));
+	}
+}
+
+/* Groups that no route names are rather forgotten than wanted. False: out of memory. */
+static bool check_unused(struct snapshot *snapshot, struct diagnostics *diagnostics)
+{
+	bool *used = arena_zalloc(&snapshot->arena, snapshot->upstream_count + 1, sizeof(*used));
+
+	if (!used)
+		return false;
+	for (size_t i = 0; i < snapshot->listener_count; i++) {
+		const struct router *router = snapshot->listeners[i].router;
+		for (size_t j = 0; router && j < router_count(router); j++)
+			if (router_at(router, j)->action == ROUTE_TO)
+				used[router_at(router, j)->group] = true;
+	}
+	for (size_t i = 0; i < snapshot->upstream_count; i++)
+		if (!used[i])
+			diagnostics_warning(diagnostics, snapshot->upstreams[i].place,
+					    "no route goes to the upstream \"%s\"",
+					    node_quote(diagnostics->arena,
+						       span_make(snapshot->upstreams[i].name.text,
+								 snapshot->upstreams[i].name.len)));
+	return true;
+}
+
+bool check_snapshot(struct snapshot *snapshot, struct diagnostics *diagnostics)
+{
+	static const struct setting_place beginning = {1, 1};
+
+	for (size_t i = 0; i < snapshot->listener_count; i++)
+		if (!parse_addresses(snapshot, &snapshot->listeners[i], diagnostics))
+			return false;
+	check_addresses(snapshot, diagnostics);
+	check_exposure(snapshot, diagnostics);
+	check_upstreams(snapshot, diagnostics);
+	if (snapshot->listener_count == 0 && diagnostics->errors == 0)
+		diagnostics_error(diagnostics, beginning,
+				  "nothing to do: there is neither a \"forward\" nor a \"reverse\" listener");
+	return diagnostics->errors != 0 || check_unused(snapshot, diagnostics);
+}

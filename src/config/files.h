@@ -1,0 +1,23 @@
+/*
+ * The one place that reads files for a configuration: the configuration itself, `file:` values, /etc/hosts. Control
+ * thread or start-up only. (Kept apart so that a process with other rights can take it over.)
+ */
+#ifndef GUISE_CONFIG_FILES_H
+#define GUISE_CONFIG_FILES_H
+
+#include "core/arena.h"
+
+enum { FILES_MAX_SIZE = 16 * 1024 * 1024 }; /* bytes of one file */
+
+/*
+ * Reads a whole regular file (or pipe) into the arena, with a NUL after it that is not counted. A relative path is relative to
+ * `base`, a directory ("" or NULL: the current one); "-" as path with a NULL base is standard input. NULL: good; else why not,
+ * static or in the arena.
+ */
+WARN_UNUSED const char *files_read(struct arena *arena, const char *base, const char *path,
+				   struct span *content);
+
+/* The directory of a path, "" if it names none; in the arena. NULL: out of memory. */
+WARN_UNUSED const char *files_directory(struct arena *arena, const char *path);
+
+#endif

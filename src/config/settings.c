@@ -1,0 +1,114 @@
+/*
+ * The top of the table.
+ */
+#include "config/settings.h"
+
+#include "core/span.h"
+#include "http/field.h"
+
+/* The pseudonym stands in Via as received-by (RFC 9110 7.6.3) and in Proxy-Status as a token (RFC 9209 2). */
+static const char *check_name(const char *text, size_t len)
+{
+	if (len > 64)
+		return "a name has at most 64 characters";
+	if (!http_is_token(span_make(text, len)) || !(ascii_is_alpha((uint8_t)text[0]) || text[0] == '*'))
+		return "a name begins with a letter, and has letters, digits and none of the signs that separate (RFC 9110 5.6.2)";
+	return NULL;
+}
+
+static const char *check_group(const char *text, size_t len)
+{
+	if (len == 0)
+		return "the name of a group is empty";
+	return len > 128 ? "the name of a group is longer than 128 bytes" : NULL;
+}
+
+const struct setting settings_rows[] = {
+	{
+		.key = "name",
+		.kind = SETTING_TEXT,
+		.offset = offsetof(struct settings, name),
+		.fallback = "guise",
+		.check = check_name,
+		.summary = "What this proxy calls itself in Via and Proxy-Status: a token. Two that stand in a row need different "
+			   "names, as a proxy that meets its own name in Via takes that for a loop.",
+		.example = "edge-1",
+	},
+	{
+		.key = "workers",
+		.kind = SETTING_COUNT,
+		.offset = offsetof(struct settings, workers),
+		.fallback = "auto",
+		.word = "auto",
+		.word_value = 0,
+		.min = 1,
+		.max = 256,
+		.summary = "Threads that do the work. `auto` is one for each core that the process may use.",
+		.example = "4",
+	},
+	{
+		.key = "limits",
+		.kind = SETTING_STRUCT,
+		.offset = offsetof(struct settings, limits),
+		.rows = limits_rows,
+		.summary = "What clients and exchanges may take.",
+		.example = "{connections: 100000, body: 10 MiB}",
+	},
+	{
+		.key = "timeouts",
+		.kind = SETTING_STRUCT,
+		.offset = offsetof(struct settings, timeouts),
+		.rows = timeouts_rows,
+		.summary = "How long things may take.",
+		.example = "{header: 10s, idle: 75s}",
+	},
+	{
+		.key = "resolver",
+		.kind = SETTING_STRUCT,
+		.offset = offsetof(struct settings, resolver),
+		.rows = resolver_rows,
+		.summary = "How host names become addresses.",
+		.example = "{servers: [192.0.2.53], family: ipv4}",
+	},
+	{
+		.key = "log",
+		.kind = SETTING_STRUCT,
+		.offset = offsetof(struct settings, log),
+		.rows = log_rows,
+		.summary = "What is written down, and where.",
+		.example = "{access: /var/log/guise/access.log, format: combined}",
+	},
+	{
+		.key = "forward",
+		.kind = SETTING_LIST,
+		.offset = offsetof(struct settings, forward),
+		.rows = forward_rows,
+		.item_size = sizeof(struct forward_settings),
+		.place_offset = offsetof(struct forward_settings, place),
+		.summary = "Listeners of the forward face, which asks on behalf of clients.",
+		.example = "[{listen: 127.0.0.1:3128, mask: elite}]",
+	},
+	{
+		.key = "reverse",
+		.kind = SETTING_LIST,
+		.offset = offsetof(struct settings, reverse),
+		.rows = reverse_rows,
+		.item_size = sizeof(struct reverse_settings),
+		.place_offset = offsetof(struct reverse_settings, place),
+		.summary = "Listeners of the reverse face, which answers on behalf of servers.",
+		.example = "[{listen: \":8080\", routes: [{to: web}]}]",
+	},
+	{
+		.key = "upstreams",
+		.kind = SETTING_NAMED,
+		.offset = offsetof(struct settings, upstreams),
+		.rows = upstream_rows,
+		.item_size = sizeof(struct upstream_settings),
+		.place_offset = offsetof(struct upstream_settings, place),
+		.shorthand = "servers",
+		.check = check_group,
+		.summary = "Groups of servers by name, for `to` of routes. A list alone is the list of servers.",
+		.example = "{web: [127.0.0.1:3000, 127.0.0.1:3001], api: {servers: [\"api.internal:8443\"], retries: 2}}",
+	},
+	{.key = NULL},
+};

@@ -1,0 +1,186 @@
+/*
+ * Building and counting snapshots. See snapshot.h.
+ */
+#include "config/snapshot.h"
+
+#include "config/bind.h"
+#include "config/check.h"
+#include "config/files.h"
+#include "mask/edit.h"
+#include "mask/template.h"
+
+static const struct setting_place nowhere = {0, 0};
+
+/* Out of memory is the one mistake that no place belongs to. */
+static void say_out_of_memory(struct diagnostics *diagnostics)
+{
+	diagnostics_error(diagnostics, nowhere, "out of memory");
+}
+
+static struct snapshot *snapshot_new(struct memory *memory)
+{
+	struct snapshot *snapshot = memory_alloc(memory, sizeof(*snapshot));
+
+	if (!snapshot)
+		return NULL;
+	memset(snapshot, 0, sizeof(*snapshot));
+	atomic_init(&snapshot->references, 1);
+	arena_init(&snapshot->arena, memory, NULL, NULL, 0);
+	return snapshot;
+}
+
+/* The names of the groups, for the router; NULL: out of memory. */
+static const char *const *group_names(struct snapshot *snapshot)
+{
+	const char **names = arena_zalloc(&snapshot->arena, snapshot->upstream_count + 1, sizeof(*names));
+
+	for (size_t i = 0; names && i < snapshot->upstream_count; i++)
+		names[i] = snapshot->upstreams[i].name.text;
+	return names;
+}
+
+static void compile_reverse(struct snapshot *snapshot, struct snapshot_listener *listener,
+			    const char *const *groups, struct diagnostics *diagnostics)
+{
+	const struct reverse_settings *settings =
+		(const struct reverse_settings *)snapshot->settings.reverse.items + listener->index;
+	struct router_context context = {
+		.arena = &snapshot->arena,
+		.diagnostics = diagnostics,
+		.groups = groups,
+		.template_compile = template_compile_location,
+		.edits_compile = edits_compile,
+	};
+	unsigned before = diagnostics->errors;
+
+	listener->router = router_compile(settings, &context);
+	if (!forwarded_compile(&settings->trusted, settings->forwarded, &snapshot->arena, diagnostics,
+			       &listener->forwarded))
+		listener->forwarded.trusted_count = 0;
+	if (!listener->router && diagnostics->errors == before)
+		say_out_of_memory(diagnostics);
+}
+
+static void compile_forward(struct snapshot *snapshot, struct snapshot_listener *listener,
+			    struct diagnostics *diagnostics)
+{
+	const struct forward_settings *settings =
+		(const struct forward_settings *)snapshot->settings.forward.items + listener->index;
+	unsigned before = diagnostics->errors;
+
+	listener->mask = (enum forward_mask)settings->mask;
+	listener->rules = rules_compile(settings, &snapshot->arena, diagnostics);
+	if (!listener->rules && diagnostics->errors == before)
+		say_out_of_memory(diagnostics);
+}
+
+/* False: out of memory. */
+static bool snapshot_compile(struct snapshot *snapshot, struct diagnostics *diagnostics)
+{
+	const struct settings *settings = &snapshot->settings;
+	const char *const *groups;
+
+	snapshot->upstreams = settings->upstreams.items;
+	snapshot->upstream_count = settings->upstreams.count;
+	snapshot->listener_count = settings->forward.count + settings->reverse.count;
+	snapshot->listeners =
+		arena_zalloc(&snapshot->arena, snapshot->listener_count + 1, sizeof(*snapshot->listeners));
+	groups = group_names(snapshot);
+	if (!groups || !snapshot->listeners)
+		return false;
+	for (size_t i = 0; i < snapshot->listener_count; i++) {
+		struct snapshot_listener *listener = &snapshot->listeners[i];
+		if (i < settings->forward.count) {
+			listener->face = SNAPSHOT_FORWARD;
+			listener->index = (unsigned)i;
+			listener->place = ((const struct forward_settings *)settings->forward.items)[i].place;
+			compile_forward(snapshot, listener, diagnostics);
+		} else {
+			listener->face = SNAPSHOT_REVERSE;
+			listener->index = (unsigned)(i - settings->forward.count);
+			listener->place =
+				((const struct reverse_settings *)settings->reverse.items)[listener->index].place;
+			compile_reverse(snapshot, listener, groups, diagnostics);
+		}
+	}
+	return check_snapshot(snapshot, diagnostics);
+}
+
+struct snapshot *snapshot_from_yaml(struct span text, const char *base, struct memory *memory,
+				    struct diagnostics *diagnostics)
+{
+	struct snapshot *snapshot = snapshot_new(memory);
+	struct bind bind = {.diagnostics = diagnostics, .base = base};
+	struct node *root;
+
+	if (!snapshot) {
+		say_out_of_memory(diagnostics);
+		return NULL;
+	}
+	bind.arena = &snapshot->arena;
+	root = node_parse(&snapshot->arena, text, diagnostics);
+	if (root) {
+		bind_struct(&bind, settings_rows, NULL, &snapshot->settings, root, "configuration");
+		if (bind.out_of_memory || !snapshot_compile(snapshot, diagnostics))
+			say_out_of_memory(diagnostics);
+	} else if (diagnostics->errors == 0) {
+		say_out_of_memory(diagnostics);
+	}
+	if (diagnostics->errors == 0) {
+		snapshot->file = diagnostics->file;
+		return snapshot;
+	}
+	snapshot_release(snapshot);
+	return NULL;
+}
+
+struct snapshot *snapshot_load(const char *path, struct memory *memory, struct diagnostics *diagnostics)
+{
+	bool standard_input = strcmp(path, "-") == 0;
+	struct snapshot *snapshot = NULL;
+	struct arena scratch;
+	struct span text;
+	const char *base, *why;
+
+	diagnostics->file = standard_input ? "standard input" : path;
+	arena_init(&scratch, memory, NULL, NULL, 0);
+	base = files_directory(&scratch, path);
+	why = base ? files_read(&scratch, NULL, path, &text) : "out of memory";
+	if (why)
+		diagnostics_error(diagnostics, nowhere, "cannot read the configuration: %s", why);
+	else
+		snapshot = snapshot_from_yaml(text, base, memory, diagnostics);
+	arena_fini(&scratch);
+	return snapshot;
+}
+
+struct upstream_timeouts snapshot_upstream_timeouts(const struct snapshot *snapshot,
+						    const struct upstream_settings *upstream)
+{
+	const struct timeouts_settings *global = &snapshot->settings.timeouts;
+	const struct upstream_timeouts *own = &upstream->timeouts;
+
+	return (struct upstream_timeouts){
+		.connect = own->connect ? own->connect : global->connect,
+		.response = own->response ? own->response : global->response,
+		.pool = own->pool ? own->pool : global->pool,
+	};
+}
+
+void snapshot_retain(struct snapshot *snapshot)
+{
+	atomic_fetch_add_explicit(&snapshot->references, 1, memory_order_relaxed);
+}
+
+void snapshot_release(struct snapshot *snapshot)
+{
+	if (!snapshot || atomic_fetch_sub_explicit(&snapshot->references, 1, memory_order_acq_rel) != 1)
+		return;
+	for (size_t i = 0; i < snapshot->listener_count && snapshot->listeners; i++) {
+		router_free(snapshot->listeners[i].router);
+		rules_free(snapshot->listeners[i].rules);
+	}
+	struct memory *memory = snapshot->arena.memory;
+	arena_fini(&snapshot->arena);
+	memory_free(memory, snapshot, sizeof(*snapshot));
+}

@@ -1,0 +1,70 @@
+/*
+ * One parsed configuration, checked and compiled: immutable and reference-counted. Made at start or on the control thread;
+ * read by all threads; the last release frees it, on whatever thread that is.
+ */
+#ifndef GUISE_CONFIG_SNAPSHOT_H
+#define GUISE_CONFIG_SNAPSHOT_H
+
+#include "config/settings.h"
+#include "core/diagnostic.h"
+#include "mask/forward_mask.h"
+#include "mask/forwarded.h"
+#include "net/address.h"
+#include "route/router.h"
+#include "route/rule.h"
+
+#include <stdatomic.h>
+
+enum snapshot_face { SNAPSHOT_FORWARD, SNAPSHOT_REVERSE };
+
+struct snapshot_address {
+	struct address address; /* port 0: any that is free */
+	bool dual;              /* ":PORT": IPv4 too */
+	const char *text;       /* as it was written */
+	struct setting_place place;
+};
+
+struct snapshot_listener {
+	enum snapshot_face face;
+	unsigned index; /* in the list `forward` or `reverse`, from 0 */
+	struct setting_place place;
+	struct snapshot_address *addresses;
+	size_t address_count; /* at least 1 */
+
+	enum forward_mask mask; /* forward */
+	struct rules *rules;    /* forward: `sources` and `rules` */
+
+	struct router *router;             /* reverse */
+	struct forwarded_policy forwarded; /* reverse */
+};
+
+struct snapshot {
+	atomic_uint references;
+	struct arena arena;
+	const char *file;                    /* as the user named it; NULL: made by the command line */
+	struct settings settings;            /* as written, with defaults */
+	struct snapshot_listener *listeners; /* forward first, then reverse, each in the order of the file */
+	size_t listener_count;
+	const struct upstream_settings *upstreams; /* a route's group is an index here */
+	size_t upstream_count;
+};
+
+/* The settings of one upstream group with the global timeouts where it has none of its own (ms). */
+struct upstream_timeouts snapshot_upstream_timeouts(const struct snapshot *snapshot,
+						    const struct upstream_settings *upstream);
+
+/*
+ * Reads, checks and compiles a configuration file ("-": standard input). NULL: diagnostics->errors is not 0; mistakes are all there.
+ * `memory` counts what the snapshot takes and must outlive it. diagnostics->file is set.
+ */
+WARN_UNUSED struct snapshot *snapshot_load(const char *path, struct memory *memory,
+					   struct diagnostics *diagnostics);
+
+/* The same from text: for the command line and for tests. `base`: the directory that `file:` starts from, NULL: no files. */
+WARN_UNUSED struct snapshot *snapshot_from_yaml(struct span text, const char *base, struct memory *memory,
+						struct diagnostics *diagnostics);
+
+void snapshot_retain(struct snapshot *snapshot);
+void snapshot_release(struct snapshot *snapshot); /* NULL is fine */
+
+#endif

@@ -72,6 +72,7 @@ enum error_code {
 struct error {
 	uint8_t code;        /* enum error_code */
 	bool unprocessed;    /* proven: the server has not seen the request, so another try is always safe */
+	bool unanswered;     /* not one byte of a response had come */
 	int system;          /* errno, or 0 */
 	const char *text;    /* static: what exactly, in words for a log; NULL = the table's */
 };

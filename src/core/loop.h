@@ -4,6 +4,9 @@
  *   wait → clock → events (tasks that they schedule wait) → timers → soon tasks, within a budget → last tasks (writes
  *   leave together) → soon and last again while there are any → retired objects are freed
  *
+ * When the budget is used up, what is left runs in the next turn, which then does not wait; so do retired objects, since a
+ * task that is left may still belong to one.
+ *
  * Nothing is freed inside a callback: what ends is retired and goes at the end of the turn, so that every pointer seen
  * in a turn stays valid through it.
  */
@@ -61,15 +64,41 @@ void loop_turn(struct loop *loop, int wait_ms);
 WARN_UNUSED bool loop_add(struct loop *loop, struct loop_source *source, uint32_t events);
 /* Takes the descriptor out and sets source->fd to -1; it does not close it. The old descriptor is returned. */
 int loop_remove(struct loop *loop, struct loop_source *source);
+/* The same without a system call, for who closes the descriptor at once: that takes it out too, if it has no duplicate. */
+int loop_forget(struct loop *loop, struct loop_source *source);
 
 static inline void loop_task_init(struct loop_task *task, loop_task_fn *run)
 {
 	*task = (struct loop_task){.run = run};
 }
 
-void loop_soon(struct loop *loop, struct loop_task *task);   /* in this turn, after events */
-void loop_last(struct loop *loop, struct loop_task *task);   /* in this turn, after all soon tasks: flush writes */
-void loop_retire(struct loop *loop, struct loop_task *task); /* at the very end of the turn: free */
+static inline void loop_queue_add(struct loop_queue *queue, struct loop_task *task)
+{
+	if (task->queued)
+		return;
+	task->queued = true;
+	task->next = NULL;
+	*queue->end = task;
+	queue->end = &task->next;
+}
+
+/* In this turn, after events. */
+static inline void loop_soon(struct loop *loop, struct loop_task *task)
+{
+	loop_queue_add(&loop->soon, task);
+}
+
+/* In this turn, after all soon tasks: flush writes. */
+static inline void loop_last(struct loop *loop, struct loop_task *task)
+{
+	loop_queue_add(&loop->last, task);
+}
+
+/* At the very end of the turn, when no task is queued any more: free. */
+static inline void loop_retire(struct loop *loop, struct loop_task *task)
+{
+	loop_queue_add(&loop->retired, task);
+}
 
 static inline void loop_timer_start(struct loop *loop, struct timer *timer, uint64_t delay_ms)
 {
@@ -78,8 +107,7 @@ static inline void loop_timer_start(struct loop *loop, struct timer *timer, uint
 
 static inline void loop_timer_stop(struct loop *loop, struct timer *timer)
 {
-	if (timer_active(timer))
-		timer_stop(&loop->timers, timer);
+	timer_stop(&loop->timers, timer);
 }
 
 #endif

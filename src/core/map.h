@@ -17,7 +17,7 @@ struct map_entry {
 struct map {
 	struct memory *memory; /* NULL: not counted */
 	struct map_entry *entries;
-	size_t capacity, count;
+	size_t capacity, count, tombs;
 	uint64_t seed;
 };
 

@@ -12,25 +12,6 @@ from support.wire import Truncated
 DEAD = "127.0.0.1:1"  # nothing listens there
 
 
-def blackhole(stage):
-    """An address that accepts nothing and refuses nothing: its queue is full."""
-    import socket
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    listener.listen(0)
-    fillers = []
-    for _ in range(3):
-        filler = socket.socket()
-        filler.setblocking(False)
-        try:
-            filler.connect(listener.getsockname())
-        except BlockingIOError:
-            pass
-        fillers.append(filler)
-    stage.blackholes = getattr(stage, "blackholes", []) + [listener, fillers]
-    return "127.0.0.1:%d" % listener.getsockname()[1]
-
-
 @pytest.mark.parametrize("keep", [True, False])
 def test_weights_share_as_told(stage, keep):
     origins = [stage.origin() for _ in range(3)]
@@ -179,7 +160,7 @@ def test_all_servers_down(stage):
 
 
 def test_connect_timeout(stage):
-    guise = stage.guise(settings.reverse(blackhole(stage), upstream={"timeouts": {"connect": "300ms"}, "retries": 0}))
+    guise = stage.guise(settings.reverse(stage.blackhole().address, upstream={"timeouts": {"connect": "300ms"}, "retries": 0}))
     watch = Stopwatch()
     got = stage.client(guise.reverse).get()
     assert got.status == 504 and got.error_type() == "connection_timeout"
@@ -188,7 +169,7 @@ def test_connect_timeout(stage):
 
 def test_connect_timeout_goes_to_another_server(stage):
     origin = stage.origin()
-    guise = stage.guise(settings.reverse(blackhole(stage), origin, upstream={"timeouts": {"connect": "300ms"}}))
+    guise = stage.guise(settings.reverse(stage.blackhole().address, origin, upstream={"timeouts": {"connect": "300ms"}}))
     client = stage.client(guise.reverse)
     assert client.get().status == 200 and client.get().status == 200
 

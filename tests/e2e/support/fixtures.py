@@ -9,7 +9,7 @@ import pytest
 from support import namespace, settings
 from support.client import Client
 from support.names import NameServer
-from support.origin import Origin
+from support.origin import Blackhole, Origin
 from support.process import Guise, binary, slowness
 from support.servers import Curl, Dnsmasq, Nginx
 
@@ -72,6 +72,11 @@ class Stage:
         origin = Origin(script, **options)
         self.origins.append(origin)
         return origin
+
+    def blackhole(self, **options):
+        hole = Blackhole(**options)
+        self.daemons.append(hole)
+        return hole
 
     def names(self, **options):
         server = NameServer(**options)

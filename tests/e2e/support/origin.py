@@ -201,3 +201,27 @@ class Origin:
     def check(self):
         """Fail when Guise sent something malformed."""
         assert not self.errors, f"the origin was sent something wrong: {self.errors}"
+
+
+class Blackhole:
+    """An address that neither accepts nor refuses: the queue of its listener is full."""
+
+    def __init__(self, host="127.0.0.1", port=0):
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.listener = socket.socket(family, socket.SOCK_STREAM)
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.listener.bind((host, port))
+        self.listener.listen(0)
+        self.host, self.port = host, self.listener.getsockname()[1]
+        self.address = f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+        self.fillers = [socket.socket(family, socket.SOCK_STREAM) for _ in range(3)]
+        for filler in self.fillers:
+            filler.setblocking(False)
+            try:
+                filler.connect((host, self.port))
+            except BlockingIOError:
+                pass
+
+    def stop(self):
+        for sock in (self.listener, *self.fillers):
+            sock.close()

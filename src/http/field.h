@@ -96,6 +96,12 @@ struct http_field *http_fields_next(const struct http_fields *fields, uint32_t *
 bool http_list_next(struct span *rest, struct span *member);
 bool http_list_has(struct span list, struct span token); /* case-insensitive */
 
+/*
+ * False for a field that must not be taken from a trailer section (RFC 9110 6.5.1): framing, routing, authentication, conditions, content,
+ * control of caches, and what proxies add for one another.
+ */
+bool http_field_may_trail(enum http_field_id id, struct span name);
+
 bool http_is_token(struct span text);       /* RFC 9110 5.6.2; not empty */
 bool http_is_field_value(struct span text); /* RFC 9110 5.5: VCHAR, obs-text, SP, HTAB; no control bytes */
 

@@ -55,8 +55,7 @@ static void exchange_on_deadline(struct timer *timer)
 	exchange_fail(x, &(struct error){.code = ERROR_TOTAL_TIMEOUT});
 }
 
-struct exchange *exchange_new(struct worker *worker, const struct service *service, const struct client *client,
-			      struct stream *down)
+struct exchange *exchange_new(struct worker *worker, const struct service *service, const struct client *client)
 {
 	/* One page holds the exchange and the beginning of its arena: for most requests that is all there is. */
 	struct exchange *x = pool_get(&worker->pages);
@@ -67,7 +66,7 @@ struct exchange *exchange_new(struct worker *worker, const struct service *servi
 	x->worker = worker;
 	x->service = service;
 	x->client = client;
-	x->down = down;
+	x->body_limit = service->limits->body;
 	x->id = room->next_id++;
 	x->began_us = worker->loop.now_us;
 	size_t used = (sizeof(*x) + 15) & ~(size_t)15;
@@ -79,14 +78,17 @@ struct exchange *exchange_new(struct worker *worker, const struct service *servi
 	timer_init(&x->deadline, exchange_on_deadline);
 	loop_task_init(&x->retire, exchange_free);
 	room->alive++;
-	if (down) {
-		down->exchange = x;
-		down->in = &x->request_body;
-		down->out = &x->response_body;
-		flow_set_source(&x->request_body, down);
-		flow_set_sink(&x->response_body, down);
-	}
 	return x;
+}
+
+void exchange_attach_down(struct exchange *x, struct stream *down)
+{
+	x->down = down;
+	down->exchange = x;
+	down->in = &x->request_body;
+	down->out = &x->response_body;
+	flow_set_source(&x->request_body, down);
+	flow_set_sink(&x->response_body, down);
 }
 
 void exchange_begin(struct exchange *x)
@@ -108,6 +110,13 @@ void exchange_refuse(struct exchange *x, const struct error *error)
 
 /* ---- for the proxy ---- */
 
+static void exchange_forget_up(struct exchange *x)
+{
+	x->up = NULL;
+	flow_set_source(&x->response_body, NULL);
+	flow_set_sink(&x->request_body, NULL);
+}
+
 void exchange_set_up(struct exchange *x, struct stream *up)
 {
 	x->up = up;
@@ -125,9 +134,7 @@ void exchange_drop_up(struct exchange *x, const struct error *error)
 	struct stream *up = x->up;
 	if (!up)
 		return;
-	x->up = NULL;
-	flow_set_source(&x->response_body, NULL);
-	flow_set_sink(&x->request_body, NULL);
+	exchange_forget_up(x);
 	if (error)
 		up->ops->abort(up, error);
 	else
@@ -221,13 +228,16 @@ void exchange_on_response(struct exchange *x)
 	x->service->ops->on_response(x);
 }
 
+void exchange_on_up_done(struct exchange *x)
+{
+	exchange_forget_up(x);
+}
+
 void exchange_on_up_error(struct exchange *x, const struct error *error)
 {
 	if (x->state == EXCHANGE_OVER)
 		return;
-	x->up = NULL;
-	flow_set_source(&x->response_body, NULL);
-	flow_set_sink(&x->request_body, NULL);
+	exchange_forget_up(x);
 	if (x->state == EXCHANGE_ANSWERED)
 		exchange_abort(x, error);
 	else

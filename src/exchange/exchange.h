@@ -68,6 +68,7 @@ struct exchange {
 	uint8_t state;                  /* enum exchange_state */
 	bool tunnel;                    /* both ends are raw */
 	bool head_is_bad;               /* the request could not be read: only log and reply */
+	uint64_t body_limit;            /* bytes of the request's body */
 	bool close_after;               /* the down connection must end with this exchange */
 	uint64_t began_us;              /* loop clock */
 	uint64_t id;
@@ -81,9 +82,10 @@ WARN_UNUSED bool exchange_room_init(struct worker *worker);
 void exchange_room_fini(struct worker *worker);
 size_t exchange_count(const struct worker *worker); /* alive now */
 
-/* NULL: out of memory. */
-WARN_UNUSED struct exchange *exchange_new(struct worker *worker, const struct service *service, const struct client *client,
-					  struct stream *down);
+/* NULL: out of memory. `client` is borrowed until on_end. */
+WARN_UNUSED struct exchange *exchange_new(struct worker *worker, const struct service *service, const struct client *client);
+/* The stream that brings the request, usually made in x->arena. */
+void exchange_attach_down(struct exchange *x, struct stream *down);
 
 /* x->request is complete: starts total time and hands it to ops->on_request. */
 void exchange_begin(struct exchange *x);
@@ -109,6 +111,8 @@ WARN_UNUSED bool exchange_become_tunnel(struct exchange *x);
 
 /* up: x->response was filled in. */
 void exchange_on_response(struct exchange *x);
+/* up: the whole response has been received and the whole request sent; the stream goes back to its codec. */
+void exchange_on_up_done(struct exchange *x);
 /* up: it broke; the stream is gone. */
 void exchange_on_up_error(struct exchange *x, const struct error *error);
 /* down: everything has been sent. */

@@ -114,9 +114,15 @@ static void flow_consider_growth(struct flow *flow)
 	flow->low = flow->high / 2;
 }
 
-void flow_credit(struct flow *flow, size_t bytes)
+void flow_settle(struct flow *flow, size_t held)
 {
-	flow->lent -= size_min(bytes, flow->lent);
+	if (flow->lent > held)
+		flow->lent = held;
+	if (held) {
+		flow->streak = 0;
+		flow->high = flow->start;
+		flow->low = flow->start / 2;
+	}
 	if (!flow->full || flow->queue.bytes + flow->lent > flow->low)
 		return;
 	if (flow_idle(flow))
@@ -124,11 +130,4 @@ void flow_credit(struct flow *flow, size_t bytes)
 	flow->full = false;
 	if (flow->source)
 		flow->source->ops->on_credit(flow->source);
-}
-
-void flow_sink_stalled(struct flow *flow)
-{
-	flow->streak = 0;
-	flow->high = flow->start;
-	flow->low = flow->start / 2;
 }

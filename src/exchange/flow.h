@@ -1,5 +1,5 @@
 /*
- * The bytes of one direction between two streams, bounded. The source pushes, the sink takes and gives credit back when the
+ * The bytes of one direction between two streams, bounded. The source pushes, the sink takes and tells (flow_settle) when the
  * bytes have really left; between the two stands at most `high` bytes and what one receive brings.
  *
  * A push never calls the sink: it puts the flow on the worker's ready list, drained in the same turn, so that the stack stays flat
@@ -18,7 +18,7 @@ enum { FLOW_WINDOW = 64 * 1024, FLOW_WINDOW_MOST = 1024 * 1024 };
 
 struct flow {
 	struct chunk_queue queue; /* pushed, not yet taken */
-	size_t lent;              /* taken, not yet credited */
+	size_t lent;              /* taken, and not settled yet */
 	size_t high, low, start;  /* window: full at high, goes on at low; where it began */
 	uint64_t total;           /* pushed so far */
 	struct worker *worker;
@@ -65,11 +65,12 @@ static inline bool flow_idle(const struct flow *flow)
 	return flow->queue.bytes == 0 && flow->lent == 0;
 }
 
-/* Appends all that is queued to `to`; the sink owes as much credit. Afterwards flow->fin tells whether that was all. */
+/* Appends all that is queued to `to`; the sink must settle for it. Afterwards flow->fin tells whether that was all. */
 void flow_take(struct flow *flow, struct chunk_queue *to);
-/* So many of the taken bytes have left. May call source->on_credit. */
-void flow_credit(struct flow *flow, size_t bytes);
-/* The sink could not pass on everything at once: the window goes back to where it began. */
-void flow_sink_stalled(struct flow *flow);
+/*
+ * Of what the sink took, it still holds `held` bytes: the rest has left and makes room. May call source->on_credit. A sink that holds
+ * something back cannot keep up: the window then goes back to where it began.
+ */
+void flow_settle(struct flow *flow, size_t held);
 
 #endif

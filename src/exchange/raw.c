@@ -55,12 +55,9 @@ static void raw_on_sent(struct conn *conn, size_t bytes)
 	struct raw_stream *raw = conn->owner;
 	struct exchange *x = raw->stream.exchange;
 
-	/* What the codec queued before (a response head) is not the flow's: flow_credit ignores what was never lent. */
-	flow_credit(raw->stream.out, bytes);
+	flow_settle(raw->stream.out, conn_unsent(conn));
 	if (conn_unsent(conn) == 0)
 		raw_finish_if_done(x);
-	else
-		flow_sink_stalled(raw->stream.out);
 }
 
 static void raw_on_fail(struct conn *conn, const struct error *error)

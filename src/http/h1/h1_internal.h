@@ -1,0 +1,102 @@
+/*
+ * What the files of the H1 connections share.
+ */
+#ifndef GUISE_HTTP_H1_H1_INTERNAL_H
+#define GUISE_HTTP_H1_H1_INTERNAL_H
+
+#include "exchange/session.h"
+#include "http/date.h"
+#include "http/h1/body.h"
+#include "http/h1/client.h"
+#include "http/h1/pending.h"
+#include "http/h1/server.h"
+
+struct h1_room {
+	struct pool servers, clients;
+	struct link open; /* h1_server.link */
+	struct http_date date;
+	uint64_t next_client_id;
+};
+
+static inline struct h1_room *h1_room(const struct worker *worker)
+{
+	return worker->slots[WORKER_SLOT_H1];
+}
+
+enum h1_server_state {
+	H1_SERVER_IDLE,     /* between requests, nothing received */
+	H1_SERVER_HEAD,     /* part of a head has come */
+	H1_SERVER_EXCHANGE, /* one is running; its body may still be coming */
+	H1_SERVER_TUNNEL,   /* the connection has become a raw stream */
+	H1_SERVER_CLOSED,
+};
+
+struct h1_pair;
+
+struct h1_server {
+	struct conn *conn; /* NULL once closed, lingering or raw */
+	struct worker *worker;
+	const struct service *service;
+	struct h1_pair *pair; /* the running exchange's, or NULL */
+	struct h1_pending pending;
+	size_t scanned; /* of a partial head, for h1_head_end */
+	uint64_t read_deadline, write_deadline;
+	struct timer timer;
+	struct loop_task resume; /* soon: go on with what is pending */
+	struct loop_task retire;
+	struct client client;
+	struct link link;
+	h1_server_gone_fn *on_gone;
+	void *owner;
+	uint32_t served;
+	uint8_t state;    /* enum h1_server_state */
+	bool input_ended; /* the client's FIN was seen */
+};
+
+/* One request and its response on this connection; lives in the exchange's arena. */
+struct h1_pair {
+	struct stream stream;
+	struct h1_server *server;
+	struct exchange *exchange;
+	struct h1_body body;
+	uint64_t dropped;  /* body bytes that nobody wanted */
+	bool client_keeps; /* the client's wish for keep-alive */
+	bool keep;         /* what our response said */
+	bool request_done; /* the body has been read to its end */
+	bool discard;      /* nobody wants the rest of the body */
+	bool head_sent;    /* the final one */
+	bool continued;    /* a 100 has been sent */
+	bool chunked;      /* the response's framing */
+	bool until_close;
+	bool response_done; /* its last byte has been queued */
+};
+
+struct h1_call;
+
+struct h1_client {
+	struct session session;
+	struct worker *worker;
+	struct h1_call *call; /* NULL: idle */
+	struct h1_pending pending;
+	size_t scanned;
+	uint64_t deadline; /* idle, or the server's next sign of life */
+	struct h1_client_settings settings;
+	struct timer timer;
+	struct loop_task retire;
+	bool ended; /* on_gone has been told */
+};
+
+extern const struct stream_ops h1_server_stream_ops;
+
+/* server.c, for server_stream.c */
+void h1_server_close(struct h1_server *server);  /* now */
+void h1_server_linger(struct h1_server *server); /* in good order */
+void h1_server_next(struct h1_server *server);   /* the exchange is over, the connection goes on */
+void h1_server_on_raw_gone(void *owner);
+void h1_server_watch_body(struct h1_server *server);
+
+/* server_stream.c, for server.c */
+void h1_pair_on_sent(struct h1_pair *pair);
+void h1_pair_finish_if_done(struct h1_pair *pair);
+
+#endif

@@ -18,9 +18,9 @@ enum domain_reach {
 enum { DOMAIN_MAX = 253 };
 
 struct domain_pattern {
-	struct span
-		name; /* lower case, without "*." and dots at the ends; IPv6 as RFC 5952 writes it, no brackets */
+	struct span name; /* lower case, without "*." and dots at the ends; IPv6 as RFC 5952 writes it, no brackets */
 	enum domain_reach reach;
+	bool literal; /* an IP address; then the reach is EXACT */
 };
 
 /* NULL, or why the text is no pattern (static text); "out of memory" included. The name is in the arena. */
@@ -32,9 +32,8 @@ struct domain_set {
 
 void domain_set_init(struct domain_set *set, struct memory *memory);
 void domain_set_fini(struct domain_set *set);
-WARN_UNUSED bool domain_set_add(struct domain_set *set,
-				const struct domain_pattern *pattern); /* name borrowed */
-bool domain_set_has(const struct domain_set *set, struct span name);   /* any case; trailing dot ignored */
+WARN_UNUSED bool domain_set_add(struct domain_set *set, const struct domain_pattern *pattern); /* name borrowed */
+bool domain_set_has(const struct domain_set *set, struct span name); /* any case; trailing dot ignored */
 
 /* The part of the name after its first dot, or an empty span. */
 struct span domain_parent(struct span name);

@@ -29,11 +29,11 @@ enum guard_outcome {
 	GUARD_OWN,     /* one of our own listeners: ERROR_TARGET_PROHIBITED */
 };
 
-enum { GUARD_TEXT = 160 };
+enum { GUARD_TEXT = 288 };
 
 struct guard_verdict {
 	enum guard_outcome outcome;
-	struct verdict verdict;		     /* of the rules */
+	struct verdict verdict;              /* of the rules */
 	const struct special_range *special; /* GUARD_SPECIAL */
 	/* Why, and the rule that would open it, for the log (never for the peer): "10.1.2.3 is not public (Private-Use, RFC 1918);
 	 * to open it, add a rule: allow: {addresses: [10.1.2.3]}". Empty for ALLOW. */

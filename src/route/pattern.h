@@ -30,13 +30,15 @@ struct pattern_scratch {
 	void *general, *data; /* PCRE2's, in the arena */
 };
 
-/*
- * Compiles `text` (without the "~"). NULL after a diagnostic with the offset of the mistake. pattern_free gives it back; NULL is
- * fine there.
- */
-WARN_UNUSED struct pattern *pattern_compile(struct span text, struct setting_place place,
-					    struct diagnostics *diagnostics);
-void pattern_free(struct pattern *pattern);
+/* The patterns of one router, to be given back together. Starts zeroed. */
+struct pattern_list {
+	struct pattern *first;
+};
+
+/* Compiles `text` (without the "~") into the list. NULL after a diagnostic with the offset of the mistake. */
+WARN_UNUSED struct pattern *pattern_compile(struct pattern_list *list, struct span text,
+					    struct setting_place place, struct diagnostics *diagnostics);
+void pattern_list_free(struct pattern_list *list);
 
 /* Matches anywhere in the subject unless the pattern is anchored. Bytes, not UTF-8. `groups` may be NULL. */
 enum pattern_result pattern_match(const struct pattern *pattern, struct span subject,

@@ -13,7 +13,7 @@
 #include "http/head.h"
 #include "route/settings.h"
 
-struct edits;	 /* mask/edit.h */
+struct edits;    /* mask/edit.h */
 struct template; /* mask/template.h */
 struct rewrite;
 struct conditions;
@@ -34,17 +34,17 @@ struct route {
 	struct setting_place place;
 	enum route_action action;
 
-	uint32_t group;			 /* ROUTE_TO: index in router_context.groups */
-	struct route_respond respond;	 /* ROUTE_RESPOND */
+	uint32_t group;                  /* ROUTE_TO: index in router_context.groups */
+	struct route_respond respond;    /* ROUTE_RESPOND */
 	const struct template *redirect; /* ROUTE_REDIRECT */
 	uint16_t redirect_status;
 
 	enum route_host set_host;
-	struct span host;			/* ROUTE_HOST_FIXED: what Host says */
+	struct span host;                       /* ROUTE_HOST_FIXED: what Host says */
 	const struct edits *request, *response; /* NULL: nothing to edit */
-	uint64_t body_limit;			/* bytes; 0 = the process's limit; UINT64_MAX = none */
-	const struct rewrite *rewrite;		/* NULL: the path goes as it came */
-	const struct conditions *conditions;	/* the matcher's own */
+	uint64_t body_limit;                    /* bytes; 0 = the process's limit; UINT64_MAX = none */
+	const struct rewrite *rewrite;          /* NULL: the path goes as it came */
+	const struct conditions *conditions;    /* the matcher's own */
 };
 
 /*
@@ -54,8 +54,7 @@ struct route {
 struct router_context {
 	struct arena *arena; /* the snapshot's */
 	struct diagnostics *diagnostics;
-	const char *const *
-		groups; /* names of the upstream groups, NULL-terminated; a route's group is an index in it */
+	const char *const *groups; /* names of the upstream groups, NULL-terminated; a route's group is an index in it */
 	const struct template *(*template_compile)(struct span text, struct setting_place place,
 						   struct arena *arena, struct diagnostics *diagnostics);
 	bool (*edits_compile)(const struct setting_pairs *set, const struct setting_pairs *add,
@@ -87,7 +86,8 @@ WARN_UNUSED bool router_match(const struct router *router, const struct http_hea
 
 /*
  * The path with query to send to the server. *path is head->path where the route rewrites nothing or its `from` does not
- * match; else in the arena. What is sent never climbs out of `to`: dot segments that would are resolved first.
+ * match; else in the arena. What is sent never climbs out of `to`: dot segments are resolved first, and where replacing
+ * makes new ones the request is refused (BAD_TARGET). Else False: MEMORY, INTERNAL (a pattern gave up).
  */
 WARN_UNUSED bool route_rewrite(const struct route_match *match, const struct http_head *head,
 			       struct arena *scratch, struct span *path, struct error *error);

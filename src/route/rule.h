@@ -16,11 +16,10 @@ struct rules;
 
 struct rule_query {
 	const struct address *source; /* the client's; port ignored */
-	struct span method;	      /* case-sensitive (RFC 9110 9.1) */
-	struct span host;	      /* as asked for: name or literal without brackets */
+	struct span method;           /* case-sensitive (RFC 9110 9.1) */
+	struct span host;             /* as asked for: name or literal without brackets */
 	uint16_t port;
-	const struct address
-		*address; /* resolved or literal; NULL = not known yet. Its port is ignored: `port` counts */
+	const struct address *address; /* resolved or literal; NULL = not known yet. Its port is ignored: `port` counts */
 };
 
 enum verdict_outcome {
@@ -40,7 +39,7 @@ enum { VERDICT_NO_RULE = -1 };
 struct verdict {
 	enum verdict_outcome outcome;
 	enum verdict_reason reason;
-	int rule;		    /* index from 0, or VERDICT_NO_RULE */
+	int rule;                   /* index from 0, or VERDICT_NO_RULE */
 	struct setting_place place; /* the rule's */
 	bool by_address; /* ALLOW by a rule that names the target's address or network: opens one that is not public */
 };

@@ -81,8 +81,7 @@ static const struct setting respond_rows[] = {
 		.kind = SETTING_STRING,
 		.offset = offsetof(struct respond_settings, type),
 		.place_offset = offsetof(struct respond_settings, type_place),
-		.summary =
-			"The media type, sent as Content-Type. Default: text/plain; charset=utf-8 if there is a body.",
+		.summary = "The media type, sent as Content-Type. Default: text/plain; charset=utf-8 if there is a body.",
 		.example = "text/html",
 	},
 	{
@@ -103,9 +102,8 @@ static const struct setting rewrite_rows[] = {
 		.place_offset = offsetof(struct rewrite_settings, from_place),
 		.required = true,
 		.check = check_path,
-		.summary =
-			"What to replace in the path: a prefix, or after `~` a PCRE2 pattern, of which the first match is "
-			"replaced. Where it does not match, the path stays as it is.",
+		.summary = "What to replace in the path: a prefix, or after `~` a PCRE2 pattern, of which the first match is "
+			   "replaced. Where it does not match, the path stays as it is.",
 		.example = "/api/",
 	},
 	{
@@ -114,9 +112,8 @@ static const struct setting rewrite_rows[] = {
 		.offset = offsetof(struct rewrite_settings, to),
 		.place_offset = offsetof(struct rewrite_settings, to_place),
 		.required = true,
-		.summary =
-			"What stands there instead. If `from` is a pattern, `$1` to `$9` are its groups, `$0` is all that "
-			"matched and `$$` a dollar sign. The query is kept.",
+		.summary = "What stands there instead. If `from` is a pattern, `$1` to `$9` are its groups, `$0` is all that "
+			   "matched and `$$` a dollar sign. The query is kept.",
 		.example = "/v2/",
 	},
 	{.key = NULL},
@@ -127,8 +124,7 @@ static const struct setting edit_rows[] = {
 		.key = "set",
 		.kind = SETTING_MAP,
 		.offset = offsetof(struct edit_settings, set),
-		.summary =
-			"Fields to set, name to template: one line replaces all that were there by that name.",
+		.summary = "Fields to set, name to template: one line replaces all that were there by that name.",
 		.example = "{X-Client: \"{client}\"}",
 	},
 	{
@@ -156,9 +152,8 @@ static const struct setting limit_rows[] = {
 		.min = 1,
 		.word = "unlimited",
 		.word_value = UINT64_MAX,
-		.summary =
-			"The largest request body, in bytes or with a unit, or `unlimited`; a larger one is answered with 413. "
-			"Default: `limits.body` of the whole configuration.",
+		.summary = "The largest request body, in bytes or with a unit, or `unlimited`; a larger one is answered with 413. "
+			   "Default: `limits.body` of the whole configuration.",
 		.example = "10 MiB",
 	},
 	{.key = NULL},
@@ -179,10 +174,9 @@ const struct setting route_rows[] = {
 		.kind = SETTING_STRINGS,
 		.offset = offsetof(struct route_settings, path),
 		.check = check_path,
-		.summary =
-			"The path that is asked for, or a list of paths: `/a` exactly, `/a/` everything under it, `/a*` everything "
-			"that begins so, `~^/a[0-9]+$` a PCRE2 pattern. Compared with case, percent-decoded, without dot segments "
-			"and without the query. Default: any path.",
+		.summary = "The path that is asked for, or a list of paths: `/a` exactly, `/a/` everything under it, `/a*` everything "
+			   "that begins so, `~^/a[0-9]+$` a PCRE2 pattern. Compared with case, percent-decoded, without dot segments "
+			   "and without the query. Default: any path.",
 		.example = "/api/",
 	},
 	{
@@ -190,8 +184,7 @@ const struct setting route_rows[] = {
 		.kind = SETTING_STRINGS,
 		.offset = offsetof(struct route_settings, method),
 		.check = check_token,
-		.summary =
-			"The request method, or a list of methods, in their spelling (GET does not stand for HEAD). Default: any.",
+		.summary = "The request method, or a list of methods, in their spelling (GET does not stand for HEAD). Default: any.",
 		.example = "[GET, HEAD]",
 	},
 	{
@@ -208,9 +201,8 @@ const struct setting route_rows[] = {
 		.kind = SETTING_STRING,
 		.offset = offsetof(struct route_settings, to),
 		.place_offset = offsetof(struct route_settings, to_place),
-		.summary =
-			"The name of the upstream group that requests go to, a key of `upstreams`. A route has exactly one of `to`, "
-			"`respond` and `redirect`.",
+		.summary = "The name of the upstream group that requests go to, a key of `upstreams`. A route has exactly one of `to`, "
+			   "`respond` and `redirect`.",
 		.example = "web",
 	},
 	{
@@ -260,9 +252,8 @@ const struct setting route_rows[] = {
 		.offset = offsetof(struct route_settings, set_host),
 		.place_offset = offsetof(struct route_settings, set_host_place),
 		.fallback = "preserve",
-		.summary =
-			"What the server sees in Host: `preserve` what the client asked for, `server` the server's own address as "
-			"the configuration writes it, or a fixed name, with a port if wanted.",
+		.summary = "What the server sees in Host: `preserve` what the client asked for, `server` the server's own address as "
+			   "the configuration writes it, or a fixed name, with a port if wanted.",
 		.example = "internal.example",
 	},
 	{
@@ -270,10 +261,8 @@ const struct setting route_rows[] = {
 		.kind = SETTING_STRUCT,
 		.offset = offsetof(struct route_settings, request),
 		.rows = edit_rows,
-		.place_offset =
-			offsetof(struct route_settings, request) + offsetof(struct edit_settings, place),
-		.summary =
-			"Edits to the request's fields on their way to the server. Values are templates as in `redirect`.",
+		.place_offset = offsetof(struct route_settings, request) + offsetof(struct edit_settings, place),
+		.summary = "Edits to the request's fields on their way to the server. Values are templates as in `redirect`.",
 		.example = "{set: {X-Client: \"{client}\"}, remove: [Cookie]}",
 	},
 	{
@@ -283,8 +272,7 @@ const struct setting route_rows[] = {
 		.rows = edit_rows,
 		.place_offset =
 			offsetof(struct route_settings, response) + offsetof(struct edit_settings, place),
-		.summary =
-			"Edits to the response's fields on their way to the client. Values are templates as in `redirect`.",
+		.summary = "Edits to the response's fields on their way to the client. Values are templates as in `redirect`.",
 		.example = "{add: {X-Frame-Options: DENY}, remove: [Server]}",
 	},
 	{
@@ -306,9 +294,8 @@ const struct setting reverse_rows[] = {
 		.kind = SETTING_STRINGS,
 		.offset = offsetof(struct reverse_settings, listen),
 		.required = true,
-		.summary =
-			"Where to listen, or a list of such: `ADDRESS:PORT`, `[IPV6]:PORT`, `:PORT` for every address of the machine, "
-			"IPv4 and IPv6, or `unix:/path`. Port 0 takes a free one, which the banner names.",
+		.summary = "Where to listen, or a list of such: `ADDRESS:PORT`, `[IPV6]:PORT`, `:PORT` for every address of the machine, "
+			   "IPv4 and IPv6, or `unix:/path`. Port 0 takes a free one, which the banner names.",
 		.example = "[\":8080\", \"unix:/run/guise.sock\"]",
 	},
 	{
@@ -327,9 +314,8 @@ const struct setting reverse_rows[] = {
 		.offset = offsetof(struct reverse_settings, forwarded),
 		.fallback = "both",
 		.choices = forwarded_choices,
-		.summary =
-			"What servers are told of the client: `x_forwarded` (X-Forwarded-For, -Proto and -Host), `rfc7239` (Forwarded), "
-			"`both`, or `off`.",
+		.summary = "What servers are told of the client: `x_forwarded` (X-Forwarded-For, -Proto and -Host), `rfc7239` (Forwarded), "
+			   "`both`, or `off`.",
 		.example = "rfc7239",
 	},
 	{
@@ -340,9 +326,8 @@ const struct setting reverse_rows[] = {
 		.item_size = sizeof(struct route_settings),
 		.place_offset = offsetof(struct route_settings, place),
 		.required = true,
-		.summary =
-			"The routes, tried in this order: the first whose conditions all hold decides. A request that none takes is "
-			"answered with 404.",
+		.summary = "The routes, tried in this order: the first whose conditions all hold decides. A request that none takes is "
+			   "answered with 404.",
 		.example = "[{host: shop.example, path: /health, respond: {body: \"ok\\n\"}}, {to: web}]",
 	},
 	{.key = NULL},
@@ -353,9 +338,8 @@ static const struct setting match_rows[] = {
 		.key = "domains",
 		.kind = SETTING_STRINGS,
 		.offset = offsetof(struct rule_match_settings, domains),
-		.summary =
-			"Names that are asked for: `shop.example` exactly, `*.shop.example` every name below it at any depth, "
-			"`.shop.example` both. Never compared with a target given as an address.",
+		.summary = "Names that are asked for: `shop.example` exactly, `*.shop.example` every name below it at any depth, "
+			   "`.shop.example` both. Never compared with a target given as an address.",
 		.example = "[ads.example, \"*.tracker.example\"]",
 	},
 	{
@@ -363,9 +347,8 @@ static const struct setting match_rows[] = {
 		.kind = SETTING_NETWORKS,
 		.offset = offsetof(struct rule_match_settings, addresses),
 		.check = check_network,
-		.summary =
-			"Addresses or networks of targets, compared with the address that is then connected to. In an `allow` they also "
-			"open addresses that are not public; nothing else does.",
+		.summary = "Addresses or networks of targets, compared with the address that is then connected to. In an `allow` they also "
+			   "open addresses that are not public; nothing else does.",
 		.example = "[10.20.0.0/16, \"fd00::/8\"]",
 	},
 	{
@@ -402,9 +385,8 @@ const struct setting rule_rows[] = {
 		.offset = offsetof(struct rule_settings, allow),
 		.rows = match_rows,
 		.place_offset = offsetof(struct rule_settings, allow_place),
-		.summary =
-			"Lets requests pass for which all of the given conditions hold; `{}` holds for every request. A rule has "
-			"either `allow` or `deny`.",
+		.summary = "Lets requests pass for which all of the given conditions hold; `{}` holds for every request. A rule has "
+			   "either `allow` or `deny`.",
 		.example = "{domains: [\"*.shop.example\"], ports: [80, 443]}",
 	},
 	{
@@ -425,9 +407,8 @@ const struct setting forward_rows[] = {
 		.kind = SETTING_STRINGS,
 		.offset = offsetof(struct forward_settings, listen),
 		.required = true,
-		.summary =
-			"Where to listen, or a list of such: `ADDRESS:PORT`, `[IPV6]:PORT`, `:PORT` for every address of the machine, "
-			"IPv4 and IPv6, or `unix:/path`. Port 0 takes a free one, which the banner names.",
+		.summary = "Where to listen, or a list of such: `ADDRESS:PORT`, `[IPV6]:PORT`, `:PORT` for every address of the machine, "
+			   "IPv4 and IPv6, or `unix:/path`. Port 0 takes a free one, which the banner names.",
 		.example = "127.0.0.1:3128",
 	},
 	{
@@ -436,9 +417,8 @@ const struct setting forward_rows[] = {
 		.offset = offsetof(struct forward_settings, mask),
 		.fallback = "elite",
 		.choices = mask_choices,
-		.summary =
-			"What servers learn: `transparent` who asks (Via, X-Forwarded-For, Forwarded), `anonymous` that there is a proxy "
-			"(Via) and not for whom, `elite` neither.",
+		.summary = "What servers learn: `transparent` who asks (Via, X-Forwarded-For, Forwarded), `anonymous` that there is a proxy "
+			   "(Via) and not for whom, `elite` neither.",
 		.example = "anonymous",
 	},
 	{
@@ -446,9 +426,8 @@ const struct setting forward_rows[] = {
 		.kind = SETTING_BOOL,
 		.offset = offsetof(struct forward_settings, open),
 		.fallback = "false",
-		.summary =
-			"Lets a listener start that anybody may use: one beyond loopback which neither `sources` nor rules with "
-			"`sources` limit to known clients. Without it Guise refuses to start one.",
+		.summary = "Lets a listener start that anybody may use: one beyond loopback which neither `sources` nor rules with "
+			   "`sources` limit to known clients. Without it Guise refuses to start one.",
 		.example = "true",
 	},
 	{
@@ -456,8 +435,7 @@ const struct setting forward_rows[] = {
 		.kind = SETTING_NETWORKS,
 		.offset = offsetof(struct forward_settings, sources),
 		.check = check_network,
-		.summary =
-			"Addresses or networks of clients that may use this listener; others are answered with 403. Default: all.",
+		.summary = "Addresses or networks of clients that may use this listener; others are answered with 403. Default: all.",
 		.example = "[192.0.2.0/24, \"2001:db8:1::/48\"]",
 	},
 	{
@@ -467,12 +445,10 @@ const struct setting forward_rows[] = {
 		.rows = rule_rows,
 		.item_size = sizeof(struct rule_settings),
 		.place_offset = offsetof(struct rule_settings, place),
-		.summary =
-			"What clients may ask for, tried in this order: the first rule whose conditions all hold decides. When none does, a "
-			"list with an `allow` in it refuses, one without lets pass. Targets whose address is not public need, besides, "
-			"an `allow` that names their address or network. Default: everything public.",
-		.example =
-			"[{deny: {ports: [25]}}, {allow: {addresses: [10.20.0.0/16], ports: [443]}}, {allow: {ports: [80, 443]}}]",
+		.summary = "What clients may ask for, tried in this order: the first rule whose conditions all hold decides. When none does, a "
+			   "list with an `allow` in it refuses, one without lets pass. Targets whose address is not public need, besides, "
+			   "an `allow` that names their address or network. Default: everything public.",
+		.example = "[{deny: {ports: [25]}}, {allow: {addresses: [10.20.0.0/16], ports: [443]}}, {allow: {ports: [80, 443]}}]",
 	},
 	{.key = NULL},
 };

@@ -1,0 +1,124 @@
+/*
+ * The upstream groups of one worker: made at start from the snapshot's settings, used by the reverse proxy.
+ */
+#include "upstream/group.h"
+
+#include "upstream/origin.h"
+#include "upstream/room_internal.h"
+
+static bool server_init(struct upstream_server *server, struct worker *worker, const struct upstream_server_settings *settings,
+			uint64_t keepalive)
+{
+	struct span text = span_make(settings->address.text, settings->address.len);
+
+	server->settings = settings;
+	server->text = text;
+	session_pool_init(&server->pool, worker, keepalive > UINT32_MAX ? UINT32_MAX : (uint32_t)keepalive, NULL);
+	if (address_parse(text, &server->address)) {
+		server->port = server->address.port;
+		return true;
+	}
+	/* The configuration has been checked: what is no address is NAME:PORT. */
+	struct span port = {0};
+	uint64_t number = 0;
+	server->address = (struct address){.family = ADDRESS_NONE};
+	if (!span_cut(text, ':', &server->host, &port) || !span_to_u64(port, &number) || number > UINT16_MAX)
+		return false;
+	server->port = (uint16_t)number;
+	return true;
+}
+
+static bool group_init(struct upstream_group *group, struct worker *worker, const struct upstream_settings *settings,
+		       const struct upstream_timeouts *timeouts)
+{
+	const struct upstream_server_settings *servers = settings->servers.items;
+	unsigned count = (unsigned)settings->servers.count;
+
+	group->settings = settings;
+	group->timeouts = *timeouts;
+	group->servers = memory_alloc(worker->memory, count * sizeof(*group->servers));
+	group->entries = memory_alloc(worker->memory, count * sizeof(*group->entries));
+	group->count = count;
+	if (!group->servers || !group->entries)
+		return false;
+	memset(group->servers, 0, count * sizeof(*group->servers));
+	for (unsigned i = 0; i < count; i++) {
+		group->entries[i] = (struct balance_entry){.weight = (uint32_t)servers[i].weight, .available = true};
+		if (!server_init(&group->servers[i], worker, &servers[i], settings->keepalive))
+			return false;
+	}
+	/* Workers start at different servers, so that few requests on many workers do not all meet the first. */
+	balance_init(&group->balance, balance_algorithms[settings->balance], group->entries, count, worker->index);
+	return true;
+}
+
+static void group_fini(struct upstream_group *group, struct worker *worker)
+{
+	for (unsigned i = 0; group->servers && i < group->count; i++)
+		session_pool_fini(&group->servers[i].pool);
+	if (group->servers)
+		memory_free(worker->memory, group->servers, group->count * sizeof(*group->servers));
+	if (group->entries)
+		memory_free(worker->memory, group->entries, group->count * sizeof(*group->entries));
+}
+
+bool upstream_room_init(struct worker *worker, const struct upstream_settings *settings,
+			const struct upstream_timeouts *timeouts, size_t count)
+{
+	size_t size = sizeof(struct upstream_room) + count * sizeof(struct upstream_group);
+	struct upstream_room *room = memory_alloc(worker->memory, size);
+
+	if (!room)
+		return false;
+	memset(room, 0, size);
+	worker->slots[WORKER_SLOT_UPSTREAM] = room;
+	origins_init(&room->origins, worker);
+	for (room->count = 0; room->count < count;) {
+		size_t i = room->count++;
+		if (!group_init(&room->groups[i], worker, &settings[i], &timeouts[i]))
+			return false;
+	}
+	return true;
+}
+
+void upstream_room_fini(struct worker *worker)
+{
+	struct upstream_room *room = upstream_room(worker);
+
+	if (!room)
+		return;
+	origins_fini(&room->origins);
+	for (size_t i = 0; i < room->count; i++)
+		group_fini(&room->groups[i], worker);
+	memory_free(worker->memory, room, sizeof(*room) + room->count * sizeof(struct upstream_group));
+	worker->slots[WORKER_SLOT_UPSTREAM] = NULL;
+}
+
+struct upstream_group *upstream_group(const struct worker *worker, size_t index)
+{
+	return &upstream_room(worker)->groups[index];
+}
+
+int upstream_group_pick(struct upstream_group *group, const bool *tried)
+{
+	return balance_pick(&group->balance, &(struct balance_query){.tried = tried});
+}
+
+static void pool_drain(struct session_pool *pool)
+{
+	struct session *session;
+
+	while ((session = session_pool_take(pool))) {
+		session->ops->close(session);
+		pool->open--;
+	}
+}
+
+void upstream_drain(struct worker *worker)
+{
+	struct upstream_room *room = upstream_room(worker);
+
+	for (size_t i = 0; i < room->count; i++)
+		for (unsigned j = 0; j < room->groups[i].count; j++)
+			pool_drain(&room->groups[i].servers[j].pool);
+}

@@ -1,0 +1,21 @@
+/*
+ * What a worker keeps for upstream connections.
+ */
+#ifndef GUISE_UPSTREAM_ROOM_INTERNAL_H
+#define GUISE_UPSTREAM_ROOM_INTERNAL_H
+
+#include "upstream/group.h"
+#include "upstream/origin.h"
+
+struct upstream_room {
+	struct origins origins;
+	size_t count;
+	struct upstream_group groups[];
+};
+
+static inline struct upstream_room *upstream_room(const struct worker *worker)
+{
+	return worker->slots[WORKER_SLOT_UPSTREAM];
+}
+
+#endif

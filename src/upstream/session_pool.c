@@ -1,0 +1,76 @@
+/*
+ * Pools of upstream sessions, for servers of groups and for origins of the forward proxy. On their worker.
+ */
+#include "upstream/session_pool.h"
+
+static void session_pool_left(struct session_pool *pool)
+{
+	pool->open--;
+	if (pool->open == 0 && pool->on_empty)
+		pool->on_empty(pool);
+}
+
+static void session_on_idle(struct session *session)
+{
+	struct session_pool *pool = session->owner;
+
+	if (pool->idle_count >= pool->keep || pool->worker->draining) {
+		session->ops->close(session);
+		session_pool_left(pool);
+		return;
+	}
+	list_push_front(&pool->idle, &session->link);
+	pool->idle_count++;
+}
+
+static void session_on_gone(struct session *session)
+{
+	struct session_pool *pool = session->owner;
+
+	if (!list_empty(&session->link)) {
+		list_remove(&session->link);
+		pool->idle_count--;
+	}
+	session_pool_left(pool);
+}
+
+static const struct session_owner_ops owner_ops = {
+	.on_idle = session_on_idle,
+	.on_gone = session_on_gone,
+};
+
+void session_pool_init(struct session_pool *pool, struct worker *worker, uint32_t keep, session_pool_empty_fn *on_empty)
+{
+	*pool = (struct session_pool){.worker = worker, .keep = keep, .on_empty = on_empty};
+	list_init(&pool->idle);
+}
+
+void session_pool_fini(struct session_pool *pool)
+{
+	struct session *session;
+
+	pool->on_empty = NULL;
+	while ((session = session_pool_take(pool))) {
+		session->ops->close(session);
+		pool->open--;
+	}
+}
+
+struct session *session_pool_take(struct session_pool *pool)
+{
+	struct link *link = list_pop(&pool->idle);
+
+	if (!link)
+		return NULL;
+	pool->idle_count--;
+	return CONTAINER_OF(link, struct session, link);
+}
+
+struct session *session_pool_adopt(struct session_pool *pool, struct conn *conn, const struct h1_client_settings *settings)
+{
+	struct session *session = h1_client_open(conn, settings, &owner_ops, pool);
+
+	if (session)
+		pool->open++;
+	return session;
+}

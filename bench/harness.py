@@ -280,7 +280,11 @@ LogLevel Critical
 
 def squid_command(bench, directory, port, origin, face):
     """Squid without its cache and its logs, one process."""
-    user = "cache_effective_user root\n" if os.getuid() == 0 else ""
+    user = ""
+    if os.getuid() == 0:  # it refuses to work as root
+        user = "cache_effective_user nobody\n"
+        os.chmod(bench.directory, 0o755)
+        os.chmod(directory, 0o777)
     text = f"""\
 {user}http_port 127.0.0.1:{port}
 acl local src 127.0.0.0/8
@@ -294,7 +298,8 @@ shutdown_lifetime 0 seconds
 max_filedescriptors {MANY_CONNECTIONS}
 pinger_enable off
 """
-    return [find("squid"), "-N", "-f", write(directory, "squid.conf", text)]
+    name = f"guisebench{os.getpid()}x{bench.starts}"  # its shared memory is named after it
+    return [find("squid"), "-N", "-f", write(directory, "squid.conf", text), "-n", name]
 
 
 def find(program):

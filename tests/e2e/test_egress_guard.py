@@ -41,7 +41,7 @@ ODD = """
 0127.0.0.1 00127.0.0.1 127.0.0.01 0 0.0.0.0. 0x0 00 000000000000 1 0xa9fea9fe 2852039166 169.254.43518 0251.254.169.254
 10.1 192.168.257 192.168.1 172.1048577 127.0.0.1.. 127..1 .127.0.0.1 127.0.0.256 127.0.0.1.1 4294967295 4294967296 0x100000000
 %31%32%37.0.0.1 127%2e0%2e0%2e1 127.0.0.1%00 127.0.0.1%20 %5b::1%5d localhost%00.example 127.0.0.1%2f 0x7f.0x0.0x0.0x1
-1e9 +127.0.0.1 -1 0x 0x.0x.0x.0x 0b1111111.0.0.1 127.0.0.1_ 127.0.0.1- 127.0.0.0x1 ::1 ::ffff:127.0.0.1 fe80::1
++127.0.0.1 0x 0x.0x.0x.0x 0b1111111.0.0.1 127.0.0.0x1 ::1 ::ffff:127.0.0.1 fe80::1
 [::1%25lo] [::1%lo] [fe80::1%25lo] [fe80::1%lo] [::ffff:127.1] [::ffff:0x7f.0.0.1] [::ffff:0177.0.0.1] [127.0.0.1] [v1.a]
 [::1]. [::1 ::1] [] [:] [:::1] [1::2::3] [12345::1] [::ffff:127.0.0.256] [0:0:0:0:0:0:0:0:1]
 """.split()
@@ -115,6 +115,11 @@ def test_odd_spellings_are_refused(stage, guise, origin, origin6, names, method,
     asked = len(names.queries)
     check_refused(stage, guise, (origin, origin6), method, f"{host}:{origin.port}", (400, 403))
     assert len(names.queries) == asked, "an address in disguise went to the name server"
+
+
+@pytest.mark.parametrize("host", ["1e9", "127.0.0.1_", "127.0.0.1-", "-1", "x127.0.0.1x"])
+def test_names_that_only_resemble_addresses_lead_nowhere(stage, guise, origin, origin6, host):
+    check_refused(stage, guise, (origin, origin6), "GET", f"{host}:{origin.port}", (400, 403, 502))
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "localhost.", "a.localhost"])

@@ -1,0 +1,122 @@
+"""What Guise costs: bytes for an idle connection, system calls for a request."""
+
+import re
+import resource
+import signal
+import subprocess
+
+import pytest
+
+from support import settings
+from support.client import request
+from support.origin import OK
+from support.process import sanitizer
+from support.servers import ENVIRONMENT, program
+from support.waiting import stays_true, wait_for
+
+IDLE_CONNECTIONS = 5000
+IDLE_BYTES = 512
+REQUESTS = 1000
+
+
+@pytest.mark.seconds(60)
+@pytest.mark.skipif("sanitizer()", reason="a sanitizer's shadow memory is not the program's")
+def test_idle_connections_are_cheap(stage):
+    """5,000 keep-alive connections that have each been served: under 512 bytes of process memory each."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 2 * IDLE_CONNECTIONS:
+        pytest.skip(f"the limit of open files is {hard}")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    origin = stage.origin()
+    config = settings.reverse(origin, limits={"connections_per_address": 20_000}, timeouts={"idle": "5m"})
+    guise = stage.guise(config)
+    data = request()
+    for _ in range(50):  # what is made once is made
+        stage.client(guise.reverse).ask(data)
+    before = guise.private_bytes()
+    for _ in range(IDLE_CONNECTIONS):
+        client = stage.client(guise.reverse)
+        client.keep = False
+        assert client.ask(data).status == 200
+    each = (guise.private_bytes() - before) / IDLE_CONNECTIONS
+    print(f"{each:.0f} bytes for each idle connection")
+    assert each < IDLE_BYTES
+
+
+def count_system_calls(stage, guise, work):
+    """{name: calls} of all threads while work() runs, by strace."""
+    report = stage.path("strace")
+    tracer = subprocess.Popen([program("strace"), "-f", "-c", "-p", str(guise.pid), "-o", str(report)], env=ENVIRONMENT,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        attached = b""
+        wanted = len(guise.threads())
+        while attached.count(b"attached") < 1:
+            line = tracer.stderr.readline()
+            if not line:
+                pytest.skip(f"strace may not attach here: {attached.decode()}")
+            attached += line
+        wait_for(lambda: traced(guise) >= wanted, "strace on every thread")
+        work()
+    finally:
+        tracer.send_signal(signal.SIGINT)
+        tracer.communicate(timeout=10)
+    counts = {}
+    for line in report.read_text(encoding="ascii").splitlines():
+        found = re.fullmatch(r"\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)\s+(?:\d+\s+)?(\w+)", line)
+        if found and found.group(2) != "total":
+            counts[found.group(2)] = int(found.group(1))
+    return counts
+
+
+def traced(guise):
+    """How many threads have a tracer."""
+    count = 0
+    for thread in guise.threads():
+        with open(f"/proc/{guise.pid}/task/{thread}/status", encoding="ascii") as file:
+            count += bool(re.search(r"^TracerPid:\t[1-9]", file.read(), re.M))
+    return count
+
+
+DATA_CALLS = ("read", "readv", "recvfrom", "recvmsg", "write", "writev", "sendto", "sendmsg")
+SHARED_CALLS = ("epoll_wait", "epoll_pwait", "epoll_pwait2", "restart_syscall")
+
+
+@pytest.mark.skipif("sanitizer()", reason="a sanitizer makes system calls of its own")
+@pytest.mark.parametrize("face", ["reverse", "forward"])
+def test_four_data_system_calls_for_a_request(stage, face):
+    """Receive, send, receive, send, and the epoll_wait that is shared: nothing else in the steady state."""
+    def script(peer):
+        peer.keep = False
+        while peer.read_until(b"\r\n\r\n"):
+            peer.send(OK)
+    origin = stage.origin(script)
+    if face == "reverse":
+        guise = stage.guise(dict(settings.reverse(origin), log={"access": "off"}))
+        client, data = stage.client(guise.reverse), request()
+    else:
+        guise = stage.guise(dict(settings.forward(settings.LOOPBACK), log={"access": "off"}))
+        client = stage.client(guise.forward)
+        data = request(target=f"http://{origin.address}/", host=origin.address)
+
+    def work(count=REQUESTS):
+        for _ in range(count):
+            assert client.ask(data).status == 200
+    work(20)
+    counts = count_system_calls(stage, guise, work)
+    print(counts)
+    calls = sum(counts.get(name, 0) for name in DATA_CALLS)
+    assert 4 * REQUESTS <= calls <= 4.02 * REQUESTS + 10, counts
+    assert sum(counts.get(name, 0) for name in SHARED_CALLS) <= 2.02 * REQUESTS + 30, counts
+    others = {name: count for name, count in counts.items() if name not in DATA_CALLS + SHARED_CALLS}
+    assert sum(others.values()) <= 0.01 * REQUESTS + 20, others
+
+
+@pytest.mark.skipif("sanitizer()", reason="a sanitizer's time is not the program's")
+def test_nothing_runs_when_nothing_happens(stage):
+    """An idle Guise with idle connections uses no processor time to speak of."""
+    guise = stage.guise(settings.reverse(stage.origin()))
+    for _ in range(50):
+        stage.client(guise.reverse).get()
+    counts = count_system_calls(stage, guise, lambda: stays_true(lambda: True, 2))
+    assert sum(counts.values()) < 100, counts

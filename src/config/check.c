@@ -76,6 +76,8 @@ static void check_addresses(struct snapshot *snapshot, struct diagnostics *diagn
 static void check_exposure(const struct snapshot *snapshot, struct diagnostics *diagnostics)
 {
 	const struct forward_settings *settings = snapshot->settings.forward.items;
+	const char *remedy = diagnostics->file ? "name its clients in \"sources\", or say \"open: true\"" :
+						 "--open says that this is wanted";
 
 	for (size_t i = 0; i < snapshot->listener_count; i++) {
 		const struct snapshot_listener *listener = &snapshot->listeners[i];
@@ -85,9 +87,8 @@ static void check_exposure(const struct snapshot *snapshot, struct diagnostics *
 			if (rules_listener_exposed(listener->rules, &listener->addresses[j].address))
 				diagnostics_error(
 					diagnostics, listener->addresses[j].place,
-					"on %s this would be an open proxy, for anybody who can reach it: name its clients in "
-					"\"sources\", or say \"open: true\"",
-					listener->addresses[j].text);
+					"on %s this would be an open proxy, for anybody who can reach it: %s",
+					listener->addresses[j].text, remedy);
 	}
 }
 

@@ -1,0 +1,28 @@
+/*
+ * The deliberate deviations that depend on the configuration.
+ */
+#include "config/deviation.h"
+
+static bool elite(const struct snapshot_listener *listener)
+{
+	return listener->face == SNAPSHOT_FORWARD && listener->mask == FORWARD_ELITE;
+}
+
+static bool reverse(const struct snapshot_listener *listener)
+{
+	return listener->face == SNAPSHOT_REVERSE;
+}
+
+const struct deviation deviations[] = {
+	{"RFC 9110 7.6.3", "an elite forward proxy sends no Via", "mask: anonymous", elite},
+	{"RFC 9110 9.3.8", "a reverse listener answers TRACE with 405", NULL, reverse},
+	{NULL, NULL, NULL, NULL},
+};
+
+bool deviation_in_force(const struct deviation *deviation, const struct snapshot *snapshot)
+{
+	for (size_t i = 0; i < snapshot->listener_count; i++)
+		if (deviation->applies(&snapshot->listeners[i]))
+			return true;
+	return false;
+}

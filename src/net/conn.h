@@ -26,7 +26,11 @@ struct conn_ops {
 	void (*on_end)(struct conn *conn);
 	/* The kernel took `bytes` more of what was written; conn_unsent() tells what is left. Called when writes are flushed. */
 	void (*on_sent)(struct conn *conn, size_t bytes);
-	/* The connection broke: reset, write error, out of memory while receiving. Once. */
+	/*
+	 * The connection broke: reset, write error, out of memory while receiving, or it could not be made. Once. Comes while reading is
+	 * stopped too, unless there are bytes still to be read, which go first. A broken connection is ERROR_UPSTREAM_RESET
+	 * with its errno: who knows that it is a client's says so.
+	 */
 	void (*on_fail)(struct conn *conn, const struct error *error);
 	/* conn_connect only: it is established. Failure comes as on_fail. */
 	void (*on_connect)(struct conn *conn);
@@ -42,36 +46,46 @@ struct transport_ops {
 
 extern const struct transport_ops transport_socket;
 
+/* Kept small: a server holds many that are idle. Only conn.c, splice.c and transports look inside. */
 struct conn {
 	struct loop_source source;
 	struct worker *worker;
 	const struct conn_ops *ops;
+	void *owner; /* the protocol's */
 	const struct transport_ops *transport;
 	void *transport_state;
 	struct chunk_queue unsent;
-	struct loop_task again;  /* soon: read once more (budget used up, remembered edge) */
+	struct loop_task again; /* soon: read once more (budget used up, remembered edge), or tell how a connect ended */
 	struct loop_task flush;  /* last: send what is queued */
 	struct loop_task retire; /* free */
-	struct address peer;
 	uint64_t bytes_in, bytes_out;
-	bool reading, readable, hung_up, writable, connecting;
-	bool end_seen, end_told, failed, closed;
-	bool shutdown_wanted, shutdown_done;
-	bool bulk; /* receive into large blocks */
-	void *owner; /* the protocol's */
+	struct address peer;
+	bool reading : 1;
+	bool readable : 1; /* an edge has not been read to its end */
+	bool hung_up : 1;  /* the edge bore RDHUP, HUP or ERR: read until that shows */
+	bool writable : 1;
+	bool connecting : 1;
+	bool end_seen : 1, end_told : 1;
+	bool failed : 1; /* on_fail was called */
+	bool closed : 1;
+	bool shutdown_wanted : 1, shutdown_done : 1;
+	bool bulk : 1;           /* receive into large blocks */
+	unsigned full_reads : 2; /* receives in a row that filled their block */
+	uint8_t broken; /* errno of a send or connect that failed, not told yet: first what was received before it */
 };
 
 /* What every worker needs before it may open connections (pools). False: out of memory. Slot WORKER_SLOT_NET. */
 WARN_UNUSED bool conn_room_init(struct worker *worker);
+/* After everything was closed by its owner; what still lingers is cut. Before loop_fini, which frees the last. */
 void conn_room_fini(struct worker *worker);
 size_t conn_count(const struct worker *worker); /* open now on this worker */
 
 /* Takes over a connected, non-blocking descriptor, reading stopped. NULL: out of memory or epoll failed (fd is then still the caller's). */
-WARN_UNUSED struct conn *conn_open(struct worker *worker, int fd, const struct address *peer, const struct conn_ops *ops,
-				   void *owner);
+WARN_UNUSED struct conn *conn_open(struct worker *worker, int fd, const struct address *peer,
+				   const struct conn_ops *ops, void *owner);
 /* Starts a non-blocking connect with TCP_NODELAY. on_connect or on_fail follows, never before this returns. NULL: *error tells. */
-WARN_UNUSED struct conn *conn_connect(struct worker *worker, const struct address *to, const struct conn_ops *ops, void *owner,
-				      struct error *error);
+WARN_UNUSED struct conn *conn_connect(struct worker *worker, const struct address *to,
+				      const struct conn_ops *ops, void *owner, struct error *error);
 /* Gives the connection to another protocol (upgrade, tunnel, pool). */
 void conn_adopt(struct conn *conn, const struct conn_ops *ops, void *owner);
 
@@ -87,7 +101,7 @@ static inline size_t conn_unsent(const struct conn *conn)
 
 void conn_finish(struct conn *conn); /* FIN when everything queued has left; reading goes on */
 void conn_close(struct conn *conn);  /* now; what is queued is dropped (a flush is tried first) */
-void conn_reset(struct conn *conn);  /* now, with RST where the transport can: the peer must not think it got everything */
+void conn_reset(struct conn *conn); /* now, with RST where the transport can: the peer must not think it got everything */
 /*
  * Leaves in good order (RFC 9112 9.6): sends what is queued, then FIN, then reads and drops what the peer still sends until
  * its FIN, 2 s or 256 KiB, then closes. The caller has let go: no callback follows.

@@ -14,10 +14,20 @@
  */
 WARN_UNUSED int listener_bind(struct address *address, bool dual, const char **error_text);
 
+/*
+ * Another socket, of this process or any other, listens on the address already. SO_REUSEPORT lets a second process of the same user
+ * bind in silence and take a part of the connections: ask before the first listener_bind of an address. False for port 0
+ * and unix sockets, where binding itself tells.
+ */
+bool listener_in_use(const struct address *address, bool dual);
+
 struct acceptor;
 
 struct acceptor_ops {
-	/* A new connection; the callee owns fd (non-blocking, TCP_NODELAY set). */
+	/*
+	 * A new connection; the callee owns fd (non-blocking, TCP_NODELAY set). `peer` is IPv4 where a dual-stack socket
+	 * shows it mapped; of a unix peer only the family. acceptor_pause and acceptor_stop are legal.
+	 */
 	void (*on_accept)(struct acceptor *acceptor, int fd, const struct address *peer);
 };
 
@@ -25,15 +35,17 @@ struct acceptor {
 	struct loop_source source;
 	struct worker *worker;
 	const struct acceptor_ops *ops;
-	void *owner;            /* the listener's meaning: face, routes */
+	void *owner; /* the listener's meaning: face, routes */
 	struct address local;
 	struct timer resume;    /* after EMFILE and the like: try again a little later */
+	struct loop_task again; /* soon: more than a turn's share is waiting */
+	uint64_t complained;    /* loop clock, of the last line in the error log */
 	bool paused;
 };
 
-/* Starts accepting on this worker; `fd` stays the caller's. At most 64 accepts a turn, then it goes on in the next. */
-WARN_UNUSED bool acceptor_start(struct acceptor *acceptor, struct worker *worker, int fd, const struct address *local,
-				const struct acceptor_ops *ops, void *owner);
+/* Starts accepting on this worker; `fd` stays the caller's, *acceptor must outlive the turn of acceptor_stop. False: errno tells. At most 64 accepts a turn, then it goes on in the next. */
+WARN_UNUSED bool acceptor_start(struct acceptor *acceptor, struct worker *worker, int fd,
+				const struct address *local, const struct acceptor_ops *ops, void *owner);
 void acceptor_stop(struct acceptor *acceptor);
 /* Too many connections: new ones wait in the kernel's queue until acceptor_resume. */
 void acceptor_pause(struct acceptor *acceptor);

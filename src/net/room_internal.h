@@ -1,0 +1,24 @@
+/*
+ * What the room src/net keeps for each worker, in WORKER_SLOT_NET. Only its own files look inside.
+ */
+#ifndef GUISE_NET_ROOM_INTERNAL_H
+#define GUISE_NET_ROOM_INTERNAL_H
+
+#include "net/conn.h"
+
+enum { NET_KEPT_PIPES = 16 };
+
+struct net_room {
+	struct pool conns;
+	size_t open;                  /* connections, lingering ones too */
+	struct link lingering;        /* struct linger: nobody else knows them any more */
+	int pipes[NET_KEPT_PIPES][2]; /* empty pipes for splice.c to use again */
+	unsigned kept_pipes;
+};
+
+static inline struct net_room *net_room(const struct worker *worker)
+{
+	return worker->slots[WORKER_SLOT_NET];
+}
+
+#endif

@@ -11,7 +11,7 @@
 enum forward_mask {
 	FORWARD_TRANSPARENT, /* says who asks: Via, X-Forwarded-For, Forwarded */
 	FORWARD_ANONYMOUS,   /* says that there is a proxy: Via; nothing of the client */
-	FORWARD_ELITE,	     /* says neither (deviates from RFC 9110 7.6.3: no Via) */
+	FORWARD_ELITE,       /* says neither (deviates from RFC 9110 7.6.3: no Via) */
 };
 
 /*

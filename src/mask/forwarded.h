@@ -27,11 +27,9 @@ WARN_UNUSED bool forwarded_compile(const struct setting_strings *trusted, int st
 
 struct forwarded_origin {
 	struct address client; /* the last hop known by address: limits and logs count by it */
-	struct span
-		client_text; /* the client: its address, or "unknown" or an obfuscated name (RFC 7239 6.2, 6.3) */
+	struct span client_text; /* the client: its address, or "unknown" or an obfuscated name (RFC 7239 6.2, 6.3) */
 	struct span scheme, host; /* as the client spoke them, from a trusted hop; else the request's own */
-	struct span
-		chain; /* members of X-Forwarded-For that are believed, client first, without the peer; may be empty */
+	struct span chain; /* members of X-Forwarded-For that are believed, client first, without the peer; may be empty */
 };
 
 /*

@@ -18,7 +18,8 @@ static const struct setting *find_row(const struct setting *rows, struct span ke
 	return NULL;
 }
 
-static void unknown_key(struct bind *bind, const struct setting *rows, const struct node *key)
+/* Says so, and returns the row that was meant, or NULL. */
+static const struct setting *unknown_key(struct bind *bind, const struct setting *rows, const struct node *key)
 {
 	const char *candidates[ROWS_MAX + 1], *near = NULL;
 	size_t count = 0;
@@ -28,12 +29,14 @@ static void unknown_key(struct bind *bind, const struct setting *rows, const str
 	candidates[count] = NULL;
 	if (key->text.len <= 64)
 		near = diagnostics_suggest((const char *)key->text.at, candidates);
-	if (near)
-		diagnostics_error(bind->diagnostics, key->place, "unknown key \"%s\", did you mean \"%s\"?",
-				  node_quote(bind->arena, key->text), near);
-	else
+	if (!near) {
 		diagnostics_error(bind->diagnostics, key->place, "unknown key \"%s\"",
 				  node_quote(bind->arena, key->text));
+		return NULL;
+	}
+	diagnostics_error(bind->diagnostics, key->place, "unknown key \"%s\", did you mean \"%s\"?",
+			  node_quote(bind->arena, key->text), near);
+	return find_row(rows, span_of(near));
 }
 
 /* Fills one struct whose members have their defaults already. */
@@ -43,13 +46,13 @@ static void bind_mapping(struct bind *bind, const struct setting *rows, void *ob
 
 	for (const struct node *member = node->first; member && !bind->out_of_memory; member = member->next) {
 		const struct setting *row = find_row(rows, member->key->text);
-		if (!row) {
-			unknown_key(bind, rows, member->key);
+		const struct setting *meant = row ? row : unknown_key(bind, rows, member->key);
+		if (!meant)
 			continue;
-		}
-		ENSURE(row - rows < ROWS_MAX);
-		seen |= UINT64_C(1) << (row - rows);
-		bind_setting(bind, row, object, node_value(member));
+		ENSURE(meant - rows < ROWS_MAX);
+		seen |= UINT64_C(1) << (meant - rows); /* misspelt, it is not missing as well */
+		if (row)
+			bind_setting(bind, row, object, node_value(member));
 	}
 	for (const struct setting *row = rows; row->key; row++)
 		if (row->required && !(seen & UINT64_C(1) << (row - rows)))
@@ -132,8 +135,8 @@ static void bind_named(struct bind *bind, const struct setting *row, void *objec
 		void *at = items + i * row->item_size;
 		const char *why = row->check ? row->check((const char *)key->text.at, key->text.len) : NULL;
 		if (why)
-			diagnostics_error(bind->diagnostics, key->place, "\"%s\": %s: \"%s\"", row->key, why,
-					  node_quote(bind->arena, key->text));
+			diagnostics_error(bind->diagnostics, key->place, "\"%s\" cannot have \"%s\": %s",
+					  row->key, node_quote(bind->arena, key->text), why);
 		bind_struct(bind, row->rows, row->shorthand, at, node_value(member),
 			    node_quote(bind->arena, key->text));
 		*(struct setting_string *)at =

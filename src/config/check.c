@@ -32,8 +32,9 @@ static bool parse_addresses(struct snapshot *snapshot, struct snapshot_listener 
 		to->text = text->text;
 		to->place = text->place;
 		if (why)
-			diagnostics_error(diagnostics, text->place, "\"listen\": %s: \"%s\"", why,
-					  node_quote(diagnostics->arena, span_make(text->text, text->len)));
+			diagnostics_error(diagnostics, text->place, "\"listen\" cannot be \"%s\": %s",
+					  node_quote(diagnostics->arena, span_make(text->text, text->len)),
+					  why);
 		else
 			listener->address_count++;
 	}

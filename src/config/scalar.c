@@ -118,8 +118,8 @@ static bool checked(struct bind *bind, const struct setting *row, const struct n
 	const char *why = row->check ? row->check((const char *)text.at, text.len) : NULL;
 
 	if (why)
-		diagnostics_error(bind->diagnostics, node->place, "\"%s\": %s: \"%s\"", row->key, why,
-				  node_quote(bind->arena, text));
+		diagnostics_error(bind->diagnostics, node->place, "\"%s\" cannot be \"%s\": %s", row->key,
+				  node_quote(bind->arena, text), why);
 	return !why;
 }
 

@@ -7,8 +7,8 @@
 
 struct arena_page {
 	struct arena_page *next;
-	size_t size;  /* of the whole page, bytes */
-	bool pooled;  /* goes back to the pool, not to the heap */
+	size_t size; /* of the whole page, bytes */
+	bool pooled; /* goes back to the pool, not to the heap */
 	uint8_t bytes[] __attribute__((aligned(8)));
 };
 
@@ -79,7 +79,10 @@ void *arena_alloc_page(struct arena *arena, size_t bytes)
 		return NULL;
 	uint8_t *at = page->bytes + bytes, *end = align_down((uint8_t *)page + page->size);
 	poison(at, (size_t)(end - at));
-	/* The page with more room left serves the next requests: a large one does not waste the page before it. */
+	/*
+	 * The page with more room left serves the next requests: a large one does not waste the page before
+	 * it.
+	 */
 	if (end - at > arena->end - arena->at) {
 		arena->at = at;
 		arena->end = end;

@@ -1,7 +1,7 @@
 /*
- * Bump allocation for things that end together: one exchange, one snapshot. Nothing in it is freed alone.
- * The first bytes come from the memory that the owner lends (often the rest of a block); more comes from the pool of
- * pages given at init, larger requests from the heap. One thread at a time.
+ * Bump allocation for things that end together: one exchange, one snapshot. Nothing in it is freed alone. The
+ * first bytes come from the memory that the owner lends (often the rest of a block); more comes from the pool
+ * of pages given at init, larger requests from the heap. One thread at a time.
  */
 #ifndef GUISE_CORE_ARENA_H
 #define GUISE_CORE_ARENA_H

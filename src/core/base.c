@@ -10,8 +10,10 @@
 void ensure_failed(const char *condition, const char *file, int line)
 {
 	char text[512];
-	int length = snprintf(text, sizeof(text), "guise: invariant broken at %s:%d: %s\n", file, line, condition);
-	ssize_t written = write(STDERR_FILENO, text, size_min(length < 0 ? 0 : (size_t)length, sizeof(text) - 1));
+	int length =
+		snprintf(text, sizeof(text), "guise: invariant broken at %s:%d: %s\n", file, line, condition);
+	ssize_t written =
+		write(STDERR_FILENO, text, size_min(length < 0 ? 0 : (size_t)length, sizeof(text) - 1));
 	(void)written;
 	abort();
 }

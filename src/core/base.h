@@ -15,7 +15,7 @@
 #define ARRAY_LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
 /* The object that holds `member` at address `pointer`. */
-#define CONTAINER_OF(pointer, type, member) ((type *)((char *)(pointer) - offsetof(type, member)))
+#define CONTAINER_OF(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
 /* An invariant of this program, checked in release too. A peer's bytes never decide it. */
 #define ENSURE(condition)                                                                                    \

@@ -27,7 +27,9 @@ void buffers_fini(struct buffers *buffers)
 	pool_fini(&buffers->large);
 }
 
-/* The pool of blocks whose size, header included, is at least `size`; NULL when it takes a block of its own. */
+/*
+ * The pool of blocks whose size, header included, is at least `size`; NULL when it takes a block of its own.
+ */
 static struct pool *pool_for(struct buffers *buffers, size_t size)
 {
 	if (size <= BLOCK_SMALL)
@@ -325,7 +327,8 @@ unsigned chunk_queue_vectors(const struct chunk_queue *queue, struct iovec *vect
 {
 	unsigned count = 0;
 	for (const struct chunk *chunk = queue->first; chunk && count < most; chunk = chunk->next)
-		vectors[count++] = (struct iovec){.iov_base = (void *)(uintptr_t)chunk->at, .iov_len = chunk->len};
+		vectors[count++] =
+			(struct iovec){.iov_base = (void *)(uintptr_t)chunk->at, .iov_len = chunk->len};
 	return count;
 }
 

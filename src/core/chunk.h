@@ -1,9 +1,9 @@
 /*
  * Bytes on their way: blocks hold them, chunks name a part of a block, queues order chunks.
  *
- * A block is reference-counted by its worker's chunks and never shared across threads. A worker lends one block to
- * whatever receives; a codec that wants to keep bytes refers to the block (large parts) or copies them (small ones),
- * so that a queue of little pieces cannot hold much more memory than it has bytes.
+ * A block is reference-counted by its worker's chunks and never shared across threads. A worker lends one
+ * block to whatever receives; a codec that wants to keep bytes refers to the block (large parts) or copies
+ * them (small ones), so that a queue of little pieces cannot hold much more memory than it has bytes.
  */
 #ifndef GUISE_CORE_CHUNK_H
 #define GUISE_CORE_CHUNK_H
@@ -14,15 +14,15 @@
 #include <sys/uio.h>
 
 enum {
-	BLOCK_SMALL = 2 * 1024,  /* heads, small copies */
+	BLOCK_SMALL = 2 * 1024,   /* heads, small copies */
 	BLOCK_MEDIUM = 16 * 1024, /* the usual receive */
-	BLOCK_LARGE = 64 * 1024, /* flows that have shown that they are long */
+	BLOCK_LARGE = 64 * 1024,  /* flows that have shown that they are long */
 };
 
 struct block {
 	uint32_t references;
 	uint32_t capacity; /* of bytes[] */
-	uint32_t used;     /* bytes written so far: what follows is free for the one that holds the only reference */
+	uint32_t used;     /* bytes written; what follows is free for who holds the only reference */
 	uint8_t bytes[];
 };
 
@@ -84,13 +84,17 @@ WARN_UNUSED bool chunk_queue_copy(struct buffers *buffers, struct chunk_queue *q
 WARN_UNUSED bool chunk_queue_static(struct buffers *buffers, struct chunk_queue *queue, struct span bytes);
 
 /*
- * Room for `len` contiguous bytes at the queue's end, for a writer that knows its size: write at the returned place,
- * then commit how much was written (<= len). NULL: out of memory. Nothing else may touch the queue in between.
+ * Room for `len` contiguous bytes at the queue's end, for a writer that knows its size: write at the returned
+ * place, then commit how much was written (<= len). NULL: out of memory. Nothing else may touch the queue in
+ * between.
  */
 WARN_UNUSED uint8_t *chunk_queue_reserve(struct buffers *buffers, struct chunk_queue *queue, size_t len);
 void chunk_queue_commit(struct buffers *buffers, struct chunk_queue *queue, size_t len);
 
-/* Moves everything, or the first `bytes` (splitting a chunk where needed; false: out of memory, nothing moved). */
+/*
+ * Moves everything, or the first `bytes` (splitting a chunk where needed; false: out of memory, nothing
+ * moved).
+ */
 void chunk_queue_move_all(struct chunk_queue *to, struct chunk_queue *from);
 WARN_UNUSED bool chunk_queue_move(struct buffers *buffers, struct chunk_queue *to, struct chunk_queue *from,
 				  size_t bytes);

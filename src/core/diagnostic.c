@@ -46,8 +46,9 @@ void diagnostics_warning(struct diagnostics *diagnostics, struct setting_place p
 }
 
 /*
- * Steps from one word to the other: a letter put in, left out, changed, or swapped with the next one. The usual table, of
- * which three rows are enough: rows[i % 3][j] is the distance of a's first i letters from b's first j.
+ * Steps from one word to the other: a letter put in, left out, changed, or swapped with the next one. The
+ * usual table, of which three rows are enough: rows[i % 3][j] is the distance of a's first i letters from b's
+ * first j.
  */
 static size_t distance(struct span a, struct span b)
 {

@@ -1,6 +1,6 @@
 /*
- * Mistakes found in a configuration, all of them in one run, each with its place. Filled while a snapshot is built, printed as
- * "FILE:LINE:COLUMN: text". Control thread or start-up only.
+ * Mistakes found in a configuration, all of them in one run, each with its place. Filled while a snapshot is
+ * built, printed as "FILE:LINE:COLUMN: text". Control thread or start-up only.
  */
 #ifndef GUISE_CORE_DIAGNOSTIC_H
 #define GUISE_CORE_DIAGNOSTIC_H
@@ -23,10 +23,15 @@ struct diagnostics {
 };
 
 void diagnostics_init(struct diagnostics *diagnostics, struct arena *arena, const char *file);
-void diagnostics_error(struct diagnostics *diagnostics, struct setting_place place, const char *format, ...) PRINTF_LIKE(3, 4);
-void diagnostics_warning(struct diagnostics *diagnostics, struct setting_place place, const char *format, ...) PRINTF_LIKE(3, 4);
+void diagnostics_error(struct diagnostics *diagnostics, struct setting_place place, const char *format, ...)
+	PRINTF_LIKE(3, 4);
+void diagnostics_warning(struct diagnostics *diagnostics, struct setting_place place, const char *format, ...)
+	PRINTF_LIKE(3, 4);
 
-/* The candidate nearest to `word` by edit distance (at most a third of its length), or NULL. `candidates` ends with NULL. */
+/*
+ * The candidate nearest to `word` by edit distance (at most a third of its length), or NULL. `candidates`
+ * ends with NULL.
+ */
 const char *diagnostics_suggest(const char *word, const char *const *candidates);
 
 #endif

@@ -17,8 +17,9 @@ static const struct error_row rows[ERROR_CODES] = {
 };
 
 static const char *const source_names[] = {
-	[ERROR_SOURCE_NONE] = "none",         [ERROR_SOURCE_CLIENT] = "client", [ERROR_SOURCE_SERVER] = "server",
-	[ERROR_SOURCE_RESOLVER] = "resolver", [ERROR_SOURCE_CONFIG] = "config", [ERROR_SOURCE_SELF] = "self",
+	[ERROR_SOURCE_NONE] = "none",     [ERROR_SOURCE_CLIENT] = "client",
+	[ERROR_SOURCE_SERVER] = "server", [ERROR_SOURCE_RESOLVER] = "resolver",
+	[ERROR_SOURCE_CONFIG] = "config", [ERROR_SOURCE_SELF] = "self",
 };
 
 static const struct error_row *row_of(unsigned code)

@@ -1,6 +1,6 @@
 /*
- * What can go wrong with an exchange or a connection, as one table: the code's name for logs, who is to blame, the
- * status that a client sees (RFC 9110 15), and the Proxy-Status error type (RFC 9209 2.3).
+ * What can go wrong with an exchange or a connection, as one table: the code's name for logs, who is to
+ * blame, the status that a client sees (RFC 9110 15), and the Proxy-Status error type (RFC 9209 2.3).
  *
  * A struct error is a small value, copied freely; its text is static.
  */
@@ -60,7 +60,6 @@ enum error_source {
 	ROW(DRAINING, "draining", SELF, 503, "proxy_internal_response", "shutting down")                                                       \
 	ROW(SYSTEM, "system", SELF, 500, "proxy_internal_error", "a system call failed")                                                       \
 	ROW(INTERNAL, "internal", SELF, 500, "proxy_internal_error", "internal error")
-/* clang-format on */
 
 enum error_code {
 #define ROW(code, name, source, status, proxy_status, text) ERROR_##code,
@@ -68,13 +67,14 @@ enum error_code {
 #undef ROW
 	ERROR_CODES
 };
+/* clang-format on */
 
 struct error {
-	uint8_t code;        /* enum error_code */
-	bool unprocessed;    /* proven: the server has not seen the request, so another try is always safe */
-	bool unanswered;     /* not one byte of a response had come */
-	int system;          /* errno, or 0 */
-	const char *text;    /* static: what exactly, in words for a log; NULL = the table's */
+	uint8_t code;     /* enum error_code */
+	bool unprocessed; /* proven: the server has not seen the request, so another try is always safe */
+	bool unanswered;  /* not one byte of a response had come */
+	int system;       /* errno, or 0 */
+	const char *text; /* static: what exactly, in words for a log; NULL = the table's */
 };
 
 #define ERROR_OK ((struct error){.code = ERROR_NONE})
@@ -96,10 +96,10 @@ static inline bool error_is(const struct error *error)
 }
 
 enum error_source error_source(const struct error *error);
-const char *error_source_name(enum error_source source);     /* "client", "server" ... */
-unsigned error_status(const struct error *error);            /* 0 = none */
-const char *error_proxy_status(const struct error *error);   /* NULL = none */
-const char *error_text(const struct error *error);           /* its own text, else the table's; never NULL */
-const char *error_name(enum error_code code);                /* "connect_refused", lower case; never NULL */
+const char *error_source_name(enum error_source source);   /* "client", "server" ... */
+unsigned error_status(const struct error *error);          /* 0 = none */
+const char *error_proxy_status(const struct error *error); /* NULL = none */
+const char *error_text(const struct error *error);         /* its own text, else the table's; never NULL */
+const char *error_name(enum error_code code);              /* "connect_refused", lower case; never NULL */
 
 #endif

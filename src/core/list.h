@@ -1,5 +1,6 @@
 /*
- * Intrusive, circular, doubly linked list. The head is a link whose neighbours are the last and first element.
+ * Intrusive, circular, doubly linked list. The head is a link whose neighbours are the last and first
+ * element.
  */
 #ifndef GUISE_CORE_LIST_H
 #define GUISE_CORE_LIST_H

@@ -1,5 +1,6 @@
 /*
- * Starting and stopping the log, and lines of the error log. log_say is called by the thread that owns the ring.
+ * Starting and stopping the log, and lines of the error log. log_say is called by the thread that owns the
+ * ring.
  */
 #include "core/log_internal.h"
 
@@ -13,7 +14,7 @@
 
 enum {
 	SAY_LONGEST = 1024,
-	STOP_STEP_MS = 1200,           /* more than what the writer allows an output that takes nothing */
+	STOP_STEP_MS = 1200,            /* more than what the writer allows an output that takes nothing */
 	STOP_MOST_US = 5 * 1000 * 1000, /* for an output that takes a little now and then */
 };
 
@@ -137,12 +138,16 @@ static void put_digits(uint8_t *out, unsigned digits, unsigned value)
 	}
 }
 
-/* The civil date of a day since 1970, in years that begin in March (Hinnant, "chrono-compatible low-level date algorithms"). */
+/*
+ * The civil date of a day since 1970, in years that begin in March (Hinnant, "chrono-compatible low-level
+ * date algorithms").
+ */
 static void put_date(uint8_t *out, unsigned days)
 {
 	days += 719468; /* from 0000-03-01 */
 	unsigned era = days / 146097, day_of_era = days % 146097;
-	unsigned year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+	unsigned year_of_era =
+		(day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
 	unsigned day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
 	unsigned month = (5 * day_of_year + 2) / 153; /* 0 = March */
 	put_digits(out, 4, era * 400 + year_of_era + (month >= 10));
@@ -184,7 +189,11 @@ static size_t put_escaped(uint8_t *out, struct span text)
 size_t log_line(uint8_t *out, enum log_level level, struct span text)
 {
 	static const char *const words[] = {
-		[LOG_ERROR] = " error ", [LOG_WARNING] = " warning ", [LOG_INFO] = " info ", [LOG_DEBUG] = " debug "};
+		[LOG_ERROR] = " error ",
+		[LOG_WARNING] = " warning ",
+		[LOG_INFO] = " info ",
+		[LOG_DEBUG] = " debug ",
+	};
 	struct timespec time;
 	clock_gettime(CLOCK_REALTIME, &time);
 	log_time(out, (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000);

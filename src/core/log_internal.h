@@ -1,6 +1,6 @@
 /*
- * What the files of the log share: rings (one producer thread, the writer thread consumes), outputs and the writer (the writer
- * thread alone), and the word by which the writer sleeps.
+ * What the files of the log share: rings (one producer thread, the writer thread consumes), outputs and the
+ * writer (the writer thread alone), and the word by which the writer sleeps.
  */
 #ifndef GUISE_CORE_LOG_INTERNAL_H
 #define GUISE_CORE_LOG_INTERNAL_H
@@ -12,7 +12,10 @@
 
 enum { CACHE_LINE = 64 };
 
-/* Stands before each record in a ring; records are padded to its size, so that one always fits before the ring's end. */
+/*
+ * Stands before each record in a ring; records are padded to its size, so that one always fits before the
+ * ring's end.
+ */
 struct log_record {
 	uint32_t len;    /* bytes that follow, without padding */
 	uint32_t stream; /* enum log_stream, or LOG_RECORD_SKIP: unused bytes up to the ring's end */
@@ -24,13 +27,13 @@ enum { LOG_RECORD_SKIP = 255 };
 struct log_ring {
 	struct log *log;
 	struct log_ring *next;
-	size_t size;                              /* of bytes[], a power of two */
-	_Alignas(CACHE_LINE) atomic_size_t head;  /* written by the producer, who owns what follows too */
-	size_t tail_seen;                         /* the tail when it was looked at last */
-	size_t skip, most;                        /* of the reservation: bytes left out at the ring's end, bytes asked for */
-	enum log_stream stream;                   /* of the reservation */
+	size_t size;                             /* of bytes[], a power of two */
+	_Alignas(CACHE_LINE) atomic_size_t head; /* written by the producer, who owns what follows too */
+	size_t tail_seen;                        /* the tail when it was looked at last */
+	size_t skip, most;      /* of the reservation: bytes left out at the ring's end, bytes asked for */
+	enum log_stream stream; /* of the reservation */
 	atomic_uint_fast64_t dropped;
-	_Alignas(CACHE_LINE) atomic_size_t tail;  /* written by the writer thread */
+	_Alignas(CACHE_LINE) atomic_size_t tail; /* written by the writer thread */
 	_Alignas(CACHE_LINE) uint8_t bytes[];
 };
 
@@ -55,10 +58,10 @@ struct log {
 	struct log_output outputs[2];
 	struct log_output *streams[2]; /* by enum log_stream; NULL = off; both may be one */
 	_Atomic(struct log_ring *) rings;
-	_Atomic uint32_t state; /* enum log_state; a futex */
-	_Atomic uint32_t done;  /* the writer has ended; a futex */
-	atomic_uint_fast64_t dropped;  /* records that an output had no room for */
-	atomic_uint_fast64_t progress; /* bytes written by all outputs */
+	_Atomic uint32_t state;         /* enum log_state; a futex */
+	_Atomic uint32_t done;          /* the writer has ended; a futex */
+	atomic_uint_fast64_t dropped;   /* records that an output had no room for */
+	atomic_uint_fast64_t progress;  /* bytes written by all outputs */
 	uint64_t reported, reported_at; /* records lost that the error log knows of; when it was told, µs */
 	pthread_t thread;
 };
@@ -68,7 +71,10 @@ const struct log_record *log_ring_next(const struct log_ring *ring, size_t *posi
 void log_ring_release(struct log_ring *ring, size_t position);
 size_t log_ring_fill(const struct log_ring *ring); /* bytes in it */
 
-/* Outputs. _add: false when there is no room. _flush: writes what the output takes without waiting; bytes written. */
+/*
+ * Outputs. _add: false when there is no room. _flush: writes what the output takes without waiting; bytes
+ * written.
+ */
 WARN_UNUSED bool log_output_init(struct log_output *output, int fd);
 void log_output_fini(struct log_output *output);
 WARN_UNUSED bool log_output_add(struct log_output *output, struct span bytes);

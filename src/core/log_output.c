@@ -1,6 +1,7 @@
 /*
- * One place that lines go to. The writer thread's own. Never waits for a pipe, socket or terminal that takes nothing: what does
- * not leave stays in the buffer, and beyond that records are lost, so that a stuck output does not hold up the other one.
+ * One place that lines go to. The writer thread's own. Never waits for a pipe, socket or terminal that takes
+ * nothing: what does not leave stays in the buffer, and beyond that records are lost, so that a stuck output
+ * does not hold up the other one.
  */
 #include "core/log_internal.h"
 
@@ -24,7 +25,10 @@ bool log_output_init(struct log_output *output, int fd)
 		return false;
 	int flags = fcntl(fd, F_GETFL);
 	*output = (struct log_output){.fd = fd, .buffer = malloc(OUTPUT_BUFFER)};
-	/* The descriptor is shared with other processes, often with the shell, so it is not made non-blocking here. */
+	/*
+	 * The descriptor is shared with other processes, often with the shell, so it is not made non-blocking
+	 * here.
+	 */
 	output->may_block = !S_ISREG(status.st_mode) && !(flags >= 0 && flags & O_NONBLOCK);
 	return output->buffer != NULL;
 }

@@ -1,5 +1,6 @@
 /*
- * A ring of records between one thread, which reserves and commits, and the writer thread, which reads and releases.
+ * A ring of records between one thread, which reserves and commits, and the writer thread, which reads and
+ * releases.
  */
 #include "core/log_internal.h"
 
@@ -68,10 +69,14 @@ void log_commit(struct log_ring *ring, size_t len)
 		return;
 	size_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
 	if (ring->skip > 0)
-		*record_at(ring, head) = (struct log_record){.len = (uint32_t)(ring->skip - RECORD), .stream = LOG_RECORD_SKIP};
+		*record_at(ring, head) =
+			(struct log_record){.len = (uint32_t)(ring->skip - RECORD), .stream = LOG_RECORD_SKIP};
 	head += ring->skip;
 	*record_at(ring, head) = (struct log_record){.len = (uint32_t)len, .stream = ring->stream};
-	/* Sequentially consistent, as is the load below: either this thread sees that the writer parks, or it sees the record. */
+	/*
+	 * Sequentially consistent, as is the load below: either this thread sees that the writer parks, or it
+	 * sees the record.
+	 */
 	atomic_store(&ring->head, head + RECORD + padded(len));
 	if (__builtin_expect(atomic_load(&ring->log->state) == LOG_PARKED, 0))
 		log_writer_wake(ring->log);

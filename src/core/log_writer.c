@@ -1,6 +1,6 @@
 /*
- * The writer thread: empties all rings into the outputs, naps, and parks when there has been nothing to do for a while. Under load it
- * wakes by itself, so that no other thread makes a system call to log.
+ * The writer thread: empties all rings into the outputs, naps, and parks when there has been nothing to do
+ * for a while. Under load it wakes by itself, so that no other thread makes a system call to log.
  */
 #include "core/log_internal.h"
 
@@ -97,7 +97,10 @@ static void report_lost(struct log *log, uint64_t now_us, bool final)
 	flush(log, output, now_us);
 }
 
-/* One pass over everything. Whether there was something to write; *fullest: bytes in the ring that had most of its size, in eighths. */
+/*
+ * One pass over everything. Whether there was something to write; *fullest: bytes in the ring that had most
+ * of its size, in eighths.
+ */
 static bool write_round(struct log *log, uint64_t now_us, size_t *fullest)
 {
 	bool any = false;
@@ -124,7 +127,10 @@ static bool rings_empty(const struct log *log)
 	return true;
 }
 
-/* Sleeps until a record comes. Whoever commits after the rings were looked at here sees that the writer is parked. */
+/*
+ * Sleeps until a record comes. Whoever commits after the rings were looked at here sees that the writer is
+ * parked.
+ */
 static void park(struct log *log)
 {
 	uint32_t awake = LOG_AWAKE, parked = LOG_PARKED;
@@ -146,7 +152,8 @@ static void serve(struct log *log)
 		size_t fullest;
 		bool any = write_round(log, now, &fullest);
 		report_lost(log, now, false);
-		if (any || !outputs_empty(log) || (log->streams[LOG_STREAM_ERROR] && log_dropped(log) != log->reported))
+		if (any || !outputs_empty(log) ||
+		    (log->streams[LOG_STREAM_ERROR] && log_dropped(log) != log->reported))
 			busy_at = now;
 		if (now - busy_at >= PARK_AFTER_US) {
 			park(log);

@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 enum {
-	LOOP_EVENTS = 512,   /* taken in one turn; the kernel keeps the rest for the next */
-	LOOP_TASKS = 10000,  /* run in one turn, so that tasks that schedule each other cannot hold it up for ever */
+	LOOP_EVENTS = 512,  /* taken in one turn; the kernel keeps the rest for the next */
+	LOOP_TASKS = 10000, /* run in one turn: tasks that schedule each other do not hold it up for ever */
 };
 
 static void queue_init(struct loop_queue *queue)
@@ -25,7 +25,9 @@ static void read_clock(struct loop *loop)
 	clock_gettime(CLOCK_MONOTONIC, &time);
 	loop->now_us = (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;
 	loop->now = loop->now_us / 1000;
-	/* The coarse clock (a few ms) costs a third of the exact one, and dates and log times need no more. */
+	/*
+	 * The coarse clock (a few ms) costs a third of the exact one, and dates and log times need no more.
+	 */
 	clock_gettime(CLOCK_REALTIME_COARSE, &time);
 	loop->wall_ms = (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
 }

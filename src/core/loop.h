@@ -4,11 +4,11 @@
  *   wait → clock → events (tasks that they schedule wait) → timers → soon tasks, within a budget → last tasks (writes
  *   leave together) → soon and last again while there are any → retired objects are freed
  *
- * When the budget is used up, what is left runs in the next turn, which then does not wait; so do retired objects, since a
- * task that is left may still belong to one.
+ * When the budget is used up, what is left runs in the next turn, which then does not wait; so do retired
+ * objects, since a task that is left may still belong to one.
  *
- * Nothing is freed inside a callback: what ends is retired and goes at the end of the turn, so that every pointer seen
- * in a turn stays valid through it.
+ * Nothing is freed inside a callback: what ends is retired and goes at the end of the turn, so that every
+ * pointer seen in a turn stays valid through it.
  */
 #ifndef GUISE_CORE_LOOP_H
 #define GUISE_CORE_LOOP_H
@@ -42,9 +42,9 @@ struct loop_queue {
 
 struct loop {
 	int epoll;
-	uint64_t now;       /* CLOCK_MONOTONIC, ms, read once a turn */
-	uint64_t now_us;    /* the same, µs */
-	int64_t wall_ms;    /* CLOCK_REALTIME, ms since 1970, read in the same turn */
+	uint64_t now;    /* CLOCK_MONOTONIC, ms, read once a turn */
+	uint64_t now_us; /* the same, µs */
+	int64_t wall_ms; /* CLOCK_REALTIME, ms since 1970, read in the same turn */
 	struct timer_wheel timers;
 	struct loop_queue soon, last, retired;
 	uint64_t turns;
@@ -62,9 +62,14 @@ void loop_turn(struct loop *loop, int wait_ms);
 
 /* Adds with EPOLLET; `events` as in epoll_ctl(2). False: errno tells. */
 WARN_UNUSED bool loop_add(struct loop *loop, struct loop_source *source, uint32_t events);
-/* Takes the descriptor out and sets source->fd to -1; it does not close it. The old descriptor is returned. */
+/*
+ * Takes the descriptor out and sets source->fd to -1; it does not close it. The old descriptor is returned.
+ */
 int loop_remove(struct loop *loop, struct loop_source *source);
-/* The same without a system call, for who closes the descriptor at once: that takes it out too, if it has no duplicate. */
+/*
+ * The same without a system call, for who closes the descriptor at once: that takes it out too, if it has no
+ * duplicate.
+ */
 int loop_forget(struct loop *loop, struct loop_source *source);
 
 static inline void loop_task_init(struct loop_task *task, loop_task_fn *run)

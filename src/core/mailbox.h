@@ -1,5 +1,6 @@
 /*
- * Letters from any thread to one loop's thread: a locked list and an eventfd that rings once for many letters.
+ * Letters from any thread to one loop's thread: a locked list and an eventfd that rings once for many
+ * letters.
  */
 #ifndef GUISE_CORE_MAILBOX_H
 #define GUISE_CORE_MAILBOX_H
@@ -25,7 +26,7 @@ struct mailbox {
 };
 
 WARN_UNUSED bool mailbox_init(struct mailbox *mailbox, struct loop *loop, void *owner); /* false: errno tells */
-void mailbox_fini(struct mailbox *mailbox); /* opens what is still in it */
+void mailbox_fini(struct mailbox *mailbox);                        /* opens what is still in it */
 void mailbox_post(struct mailbox *mailbox, struct letter *letter); /* any thread; in order for each sender */
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * The table behind a map: linear probing; a removed entry leaves a tombstone, so that removal is fine while the map is walked.
+ * The table behind a map: linear probing; a removed entry leaves a tombstone, so that removal is fine while
+ * the map is walked.
  */
 #include "core/map.h"
 

@@ -1,6 +1,6 @@
 /*
- * Hash map from byte strings to pointers, keyed with a secret per map (XXH3 with a random seed), so that no peer can choose
- * collisions. Open addressing; keys are borrowed from the values' owners. One thread's own.
+ * Hash map from byte strings to pointers, keyed with a secret per map (XXH3 with a random seed), so that no
+ * peer can choose collisions. Open addressing; keys are borrowed from the values' owners. One thread's own.
  */
 #ifndef GUISE_CORE_MAP_H
 #define GUISE_CORE_MAP_H
@@ -23,10 +23,13 @@ struct map {
 
 void map_init(struct map *map, struct memory *memory);
 void map_fini(struct map *map);
-void *map_get(const struct map *map, struct span key);              /* NULL: not there */
+void *map_get(const struct map *map, struct span key);                   /* NULL: not there */
 WARN_UNUSED bool map_put(struct map *map, struct span key, void *value); /* replaces; false: out of memory */
-void *map_remove(struct map *map, struct span key);                 /* the value, or NULL */
-/* Next entry from *cursor (start with 0) on, or NULL. The map must not grow while it is walked; removal is fine. */
+void *map_remove(struct map *map, struct span key);                      /* the value, or NULL */
+/*
+ * Next entry from *cursor (start with 0) on, or NULL. The map must not grow while it is walked; removal is
+ * fine.
+ */
 struct map_entry *map_next(const struct map *map, size_t *cursor);
 
 #endif

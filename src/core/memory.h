@@ -1,8 +1,8 @@
 /*
  * The process's memory budget (`limits.memory`) and pools of equal objects that draw on it.
  *
- * The budget is one relaxed atomic shared by all threads; a pool belongs to one thread. What a pool hands out is not
- * cleared. Free objects are poisoned under ASan.
+ * The budget is one relaxed atomic shared by all threads; a pool belongs to one thread. What a pool hands out
+ * is not cleared. Free objects are poisoned under ASan.
  */
 #ifndef GUISE_CORE_MEMORY_H
 #define GUISE_CORE_MEMORY_H
@@ -13,8 +13,8 @@
 #include <stdatomic.h>
 
 struct memory {
-	atomic_size_t used;           /* bytes */
-	size_t limit;                 /* bytes; 0 = none */
+	atomic_size_t used;                           /* bytes */
+	size_t limit;                                 /* bytes; 0 = none */
 	atomic_uint_fast64_t fail_every, allocations; /* see memory_fail_every */
 };
 
@@ -36,8 +36,8 @@ WARN_UNUSED void *memory_alloc(struct memory *memory, size_t bytes);
 void memory_free(struct memory *memory, void *object, size_t bytes);
 
 /*
- * For tests: of the allocations that follow, each `every`th fails (memory_alloc returns NULL); 0 ends it. Compiled in
- * always: one predictable branch where malloc is called anyway.
+ * For tests: of the allocations that follow, each `every`th fails (memory_alloc returns NULL); 0 ends it.
+ * Compiled in always: one predictable branch where malloc is called anyway.
  */
 void memory_fail_every(struct memory *memory, uint64_t every);
 

@@ -1,5 +1,6 @@
 /*
- * Marks memory that nobody may touch for AddressSanitizer: free pool objects, unused arena bytes. Nothing in other builds.
+ * Marks memory that nobody may touch for AddressSanitizer: free pool objects, unused arena bytes. Nothing in
+ * other builds.
  */
 #ifndef GUISE_CORE_POISON_H
 #define GUISE_CORE_POISON_H

@@ -1,6 +1,6 @@
 /*
- * xoshiro256++ (Blackman and Vigna, public domain) for spreading load; getrandom(2) for secrets. A generator belongs to
- * one thread.
+ * xoshiro256++ (Blackman and Vigna, public domain) for spreading load; getrandom(2) for secrets. A generator
+ * belongs to one thread.
  */
 #include "core/random.h"
 

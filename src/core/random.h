@@ -10,7 +10,7 @@ struct random {
 	uint64_t state[4];
 };
 
-void random_init(struct random *random);                     /* seeded by the kernel */
+void random_init(struct random *random); /* seeded by the kernel */
 uint64_t random_next(struct random *random);
 uint32_t random_below(struct random *random, uint32_t bound); /* 0 .. bound-1, unbiased; bound > 0 */
 void random_secret(void *out, size_t len);                    /* getrandom(2) */

@@ -1,5 +1,6 @@
 /*
- * A borrowed run of bytes: how all wire data is named. A span owns nothing; it is valid as long as what it points into.
+ * A borrowed run of bytes: how all wire data is named. A span owns nothing; it is valid as long as what it
+ * points into.
  */
 #ifndef GUISE_CORE_SPAN_H
 #define GUISE_CORE_SPAN_H

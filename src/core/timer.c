@@ -1,6 +1,6 @@
 /*
- * The wheel. A slot of level L spans 64^L ms. A timer sits at the lowest level whose 64 slots reach its time; when the
- * cursor comes to the start of its slot it moves to a lower level, or fires. One thread's own.
+ * The wheel. A slot of level L spans 64^L ms. A timer sits at the lowest level whose 64 slots reach its time;
+ * when the cursor comes to the start of its slot it moves to a lower level, or fires. One thread's own.
  */
 #include "core/timer.h"
 

@@ -1,7 +1,7 @@
 /*
  * A hierarchical timer wheel: constant time to start, move and stop. One thread's own; no kernel timers.
- * Resolution is 1 ms of the loop's clock, which is read once a turn. A timer never fires before its time, and fires in the
- * first advance that reaches it.
+ * Resolution is 1 ms of the loop's clock, which is read once a turn. A timer never fires before its time, and
+ * fires in the first advance that reaches it.
  */
 #ifndef GUISE_CORE_TIMER_H
 #define GUISE_CORE_TIMER_H
@@ -44,8 +44,9 @@ static inline bool timer_active(const struct timer *timer)
 void timer_place(struct timer_wheel *wheel, struct timer *timer, uint64_t expires);
 
 /*
- * Starts, or moves, the timer to fire `delay` ms from wheel->now; with no delay in the next advance. Moving to a later
- * time is lazy (the slot stays, the wheel looks again when it comes by), since that is what every byte of traffic does.
+ * Starts, or moves, the timer to fire `delay` ms from wheel->now; with no delay in the next advance. Moving
+ * to a later time is lazy (the slot stays, the wheel looks again when it comes by), since that is what every
+ * byte of traffic does.
  */
 static inline void timer_start(struct timer_wheel *wheel, struct timer *timer, uint64_t delay)
 {
@@ -59,8 +60,8 @@ static inline void timer_start(struct timer_wheel *wheel, struct timer *timer, u
 void timer_stop(struct timer_wheel *wheel, struct timer *timer); /* an inactive one too */
 
 /*
- * Fires everything due at `now` (>= wheel->now), earlier times first. Callbacks may start and stop any timer; what they
- * start fires in a later advance.
+ * Fires everything due at `now` (>= wheel->now), earlier times first. Callbacks may start and stop any timer;
+ * what they start fires in a later advance.
  */
 void timer_wheel_advance(struct timer_wheel *wheel, uint64_t now);
 

@@ -1,5 +1,6 @@
 /*
- * Putting a worker together and taking it apart. Called on the worker's own thread, or before it starts and after it ended.
+ * Putting a worker together and taking it apart. Called on the worker's own thread, or before it starts and
+ * after it ended.
  */
 #include "core/worker.h"
 

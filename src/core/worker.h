@@ -1,6 +1,6 @@
 /*
- * A worker: one thread, one loop, and everything that it needs. Passed to whoever works on it; there are no globals.
- * Rooms above keep what they own for each worker in a slot of their own, which no other room reads.
+ * A worker: one thread, one loop, and everything that it needs. Passed to whoever works on it; there are no
+ * globals. Rooms above keep what they own for each worker in a slot of their own, which no other room reads.
  */
 #ifndef GUISE_CORE_WORKER_H
 #define GUISE_CORE_WORKER_H
@@ -28,7 +28,7 @@ struct worker {
 	struct loop loop;
 	struct memory *memory; /* the process's */
 	struct buffers buffers;
-	struct pool pages;     /* for arenas, 4 KiB each */
+	struct pool pages; /* for arenas, 4 KiB each */
 	struct random random;
 	struct log_ring *log;
 	struct mailbox mailbox;
@@ -39,7 +39,8 @@ struct worker {
 enum { WORKER_PAGE = 4096 };
 
 /* Sets up everything but the slots. `log` is the worker's own ring. False: errno or ENOMEM. */
-WARN_UNUSED bool worker_init(struct worker *worker, unsigned index, struct memory *memory, struct log_ring *log);
+WARN_UNUSED bool worker_init(struct worker *worker, unsigned index, struct memory *memory,
+			     struct log_ring *log);
 void worker_fini(struct worker *worker);
 
 #endif

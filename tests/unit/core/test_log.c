@@ -190,7 +190,10 @@ static unsigned run_producers(struct log *log, size_t ring_size)
 	return written;
 }
 
-/* Each line in `text` is whole and in its thread's order; returns how many, and adds up the records reported as lost. */
+/*
+ * Each line in `text` is whole and in its thread's order; returns how many, and adds up the records reported
+ * as lost.
+ */
 static unsigned check_lines(uint64_t *lost)
 {
 	long last[THREADS] = {-1, -1, -1};
@@ -280,7 +283,10 @@ static void wait_until_taken(const struct log_ring *ring)
 		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 }
 
-/* Nobody reads the access pipe: whoever logs goes on, the error log goes on and says what was lost, and the end comes. */
+/*
+ * Nobody reads the access pipe: whoever logs goes on, the error log goes on and says what was lost, and the
+ * end comes.
+ */
 static void test_stuck_pipe(void **state)
 {
 	int ends[2], error_fd = file_new();
@@ -289,7 +295,8 @@ static void test_stuck_pipe(void **state)
 	struct log_ring *ring = log_ring_new(log, 65536);
 	/* More than the ring, the pipe and the writer's buffer hold together. */
 	for (int round = 0; round < 20; round++) {
-		while (put_line(ring, LOG_STREAM_ACCESS, "a line of the access log that nobody wants to read\n")) {
+		while (put_line(ring, LOG_STREAM_ACCESS,
+				"a line of the access log that nobody wants to read\n")) {
 		}
 		wait_until_taken(ring);
 	}
@@ -301,6 +308,25 @@ static void test_stuck_pipe(void **state)
 	assert_non_null(strstr(text, " records lost\n"));
 	close(ends[0]);
 	close(ends[1]);
+}
+
+/* A terminal says that it is ready and then blocks in the middle of a write: the end comes even so. */
+static void test_stuck_terminal(void **state)
+{
+	int terminal = posix_openpt(O_RDWR | O_NOCTTY);
+	assert_true(terminal >= 0);
+	assert_int_equal(unlockpt(terminal), 0);
+	char name[64];
+	assert_int_equal(ptsname_r(terminal, name, sizeof(name)), 0);
+	int side = open(name, O_RDWR | O_NOCTTY);
+	assert_true(side >= 0);
+	struct log *log = log_start(-1, side, LOG_INFO);
+	struct log_ring *ring = log_ring_new(log, 65536);
+	while (put_line(ring, LOG_STREAM_ERROR, "a line for a terminal that was stopped\n")) {
+	}
+	assert_in_range(stop_and_measure(log), 500, 4000);
+	close(side);
+	close(terminal);
 }
 
 static void test_full_disk(void **state)
@@ -371,10 +397,19 @@ static void test_too_large(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_time),       TEST(test_time_of_every_day), TEST(test_lines),
-		TEST(test_off),        TEST(test_long_text_is_cut),  TEST(test_threads),
-		TEST(test_one_pipe),   TEST(test_stuck_pipe),        TEST(test_full_disk),
-		TEST(test_too_large),  TEST(test_reader_went_away),  TEST(test_parks_and_wakes),
+		TEST(test_time),
+		TEST(test_time_of_every_day),
+		TEST(test_lines),
+		TEST(test_off),
+		TEST(test_long_text_is_cut),
+		TEST(test_threads),
+		TEST(test_one_pipe),
+		TEST(test_stuck_pipe),
+		TEST(test_full_disk),
+		TEST(test_too_large),
+		TEST(test_reader_went_away),
+		TEST(test_parks_and_wakes),
+		TEST(test_stuck_terminal),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

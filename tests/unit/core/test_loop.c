@@ -95,7 +95,8 @@ static void on_again(struct loop_task *task)
 static void test_budget(void **state)
 {
 	struct fixture *f = *state;
-	struct step again = step_make(&f->loop, 'x'), last = step_make(&f->loop, 'L'), retired = step_make(&f->loop, 'R');
+	struct step again = step_make(&f->loop, 'x'), last = step_make(&f->loop, 'L'),
+		    retired = step_make(&f->loop, 'R');
 	again.task.run = on_again;
 	many = 0;
 	loop_soon(&f->loop, &again.task);
@@ -273,14 +274,10 @@ static void test_worker_without_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_order_of_tasks),
-		TEST(test_budget),
-		TEST(test_edge_triggered),
-		TEST(test_removed_in_the_turn),
-		TEST(test_add_fails),
-		TEST(test_timer_ends_wait),
-		cmocka_unit_test(test_mailbox),
-		cmocka_unit_test(test_worker_without_memory),
+		TEST(test_order_of_tasks),      TEST(test_budget),
+		TEST(test_edge_triggered),      TEST(test_removed_in_the_turn),
+		TEST(test_add_fails),           TEST(test_timer_ends_wait),
+		cmocka_unit_test(test_mailbox), cmocka_unit_test(test_worker_without_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -75,7 +75,7 @@ static void test_walk_and_remove(void **state)
 	for (size_t i = 0; i < KEYS; i++)
 		assert_true(map_put(&map, key_of(i), &keys[i]));
 	while ((entry = map_next(&map, &cursor))) {
-		size_t i = (size_t)((char (*)[16])entry->value - keys);
+		size_t i = (size_t)((char(*)[16])entry->value - keys);
 		assert_false(seen[i]);
 		seen[i] = true;
 		count++;

@@ -51,7 +51,8 @@ static void test_trim_and_cut(void **state)
 
 static void test_numbers(void **state)
 {
-	static const char *const bad[] = {"", "-1", "+1", " 1", "1 ", "0x1", "18446744073709551616", "99999999999999999999"};
+	static const char *const bad[] = {
+		"", "-1", "+1", " 1", "1 ", "0x1", "18446744073709551616", "99999999999999999999"};
 	uint64_t value = 7;
 	for (size_t i = 0; i < ARRAY_LENGTH(bad); i++)
 		assert_false(span_to_u64(span_of(bad[i]), &value));
@@ -107,9 +108,9 @@ static void test_error_values(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_compare),     cmocka_unit_test(test_find),
+		cmocka_unit_test(test_compare),      cmocka_unit_test(test_find),
 		cmocka_unit_test(test_trim_and_cut), cmocka_unit_test(test_numbers),
-		cmocka_unit_test(test_hash),        cmocka_unit_test(test_error_names),
+		cmocka_unit_test(test_hash),         cmocka_unit_test(test_error_names),
 		cmocka_unit_test(test_error_values),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,8 +40,22 @@ static struct timer_wheel wheel;
 static void test_exact_delays(void **state)
 {
 	static const uint64_t starts[] = {1, 63, 64, 4095, 4096, 262143, (1ull << 36) - 1, 123456789};
-	static const uint64_t delays[] = {1, 2, 63, 64, 65, 4095, 4096, 4097, 15000, 262144, 16777216,
-					  1ull << 30, (1ull << 36) - 1, 1ull << 36, (1ull << 36) + 12345, 1ull << 40};
+	static const uint64_t delays[] = {1,
+					  2,
+					  63,
+					  64,
+					  65,
+					  4095,
+					  4096,
+					  4097,
+					  15000,
+					  262144,
+					  16777216,
+					  1ull << 30,
+					  (1ull << 36) - 1,
+					  1ull << 36,
+					  (1ull << 36) + 12345,
+					  1ull << 40};
 	for (size_t s = 0; s < ARRAY_LENGTH(starts); s++) {
 		for (size_t d = 0; d < ARRAY_LENGTH(delays); d++) {
 			struct probe probe;
@@ -164,7 +178,10 @@ static void start_any(void)
 	size_t which = draw(PROBES);
 	uint64_t delay = draw_delay();
 	timer_start(&wheel, &schedule.probes[which].timer, delay);
-	/* Nothing that starts within an advance fires in it, and at the earliest 1 ms later unless without delay. */
+	/*
+	 * Nothing that starts within an advance fires in it, and at the earliest 1 ms later unless without
+	 * delay.
+	 */
 	schedule.expected[which] = wheel.now + delay;
 }
 
@@ -195,7 +212,9 @@ static void advance_and_compare(uint64_t now)
 	timer_wheel_advance(&wheel, now);
 	size_t active = 0;
 	for (size_t i = 0; i < PROBES; i++) {
-		/* What was due has fired, was stopped, or was started anew by a callback: for now or later. */
+		/*
+		 * What was due has fired, was stopped, or was started anew by a callback: for now or later.
+		 */
 		if (was_due[i])
 			assert_true(schedule.expected[i] == 0 || schedule.expected[i] >= now);
 		assert_true(timer_active(&schedule.probes[i].timer) == (schedule.expected[i] != 0));

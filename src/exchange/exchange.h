@@ -28,6 +28,8 @@ struct exchange_ops {
 	void (*on_up_failed)(struct exchange *x, const struct error *error);
 	/* The exchange cannot go on but the client can still be told: reply with error's status. */
 	void (*on_refused)(struct exchange *x, const struct error *error);
+	/* A tunnel has passed on all that it had: a good moment to look whether splice(2) pays. May be NULL. */
+	void (*on_tunnel_flushed)(struct exchange *x);
 	/* Over, for good or bad (x->error): log and let go of what the proxy holds. Last call. */
 	void (*on_end)(struct exchange *x);
 };

@@ -3,13 +3,18 @@
  */
 #include "exchange/raw.h"
 
+#include "net/splice.h"
+
 struct raw_stream {
 	struct stream stream;
 	struct conn *conn;
+	struct splice *splice; /* moves the bytes of both ends; NULL: we do */
 	bool ended; /* the peer's FIN was seen */
 	raw_gone_fn *on_gone;
 	void *owner;
 };
+
+static const struct stream_ops raw_stream_ops;
 
 static struct raw_stream *raw_of(struct stream *stream)
 {
@@ -56,8 +61,11 @@ static void raw_on_sent(struct conn *conn, size_t bytes)
 	struct exchange *x = raw->stream.exchange;
 
 	flow_settle(raw->stream.out, conn_unsent(conn));
-	if (conn_unsent(conn) == 0)
-		raw_finish_if_done(x);
+	if (conn_unsent(conn) > 0)
+		return;
+	raw_finish_if_done(x);
+	if (x->tunnel && x->state != EXCHANGE_OVER && x->service->ops->on_tunnel_flushed)
+		x->service->ops->on_tunnel_flushed(x);
 }
 
 static void raw_on_fail(struct conn *conn, const struct error *error)
@@ -108,6 +116,27 @@ static void raw_stop(struct stream *stream)
 	conn_read_stop(raw_of(stream)->conn);
 }
 
+static void raw_splice_end(struct exchange *x, struct splice *splice)
+{
+	struct stream *ends[] = {x->down, x->up};
+
+	for (unsigned i = 0; i < ARRAY_LENGTH(ends); i++)
+		if (ends[i] && ends[i]->ops == &raw_stream_ops)
+			raw_of(ends[i])->splice = NULL;
+	if (splice)
+		splice_stop(splice);
+}
+
+/* Before the connection ends: nobody else may hold it. */
+static void raw_let_go(struct raw_stream *raw)
+{
+	struct splice *splice = raw->splice;
+
+	raw->splice = NULL;
+	if (splice)
+		raw_splice_end(raw->stream.exchange, splice);
+}
+
 static void raw_gone(struct raw_stream *raw)
 {
 	raw->conn = NULL;
@@ -119,6 +148,7 @@ static void raw_abort(struct stream *stream, const struct error *error)
 {
 	struct raw_stream *raw = raw_of(stream);
 
+	raw_let_go(raw);
 	/* The peer must not take this for a good end. */
 	conn_reset(raw->conn);
 	raw_gone(raw);
@@ -128,6 +158,7 @@ static void raw_detach(struct stream *stream)
 {
 	struct raw_stream *raw = raw_of(stream);
 
+	raw_let_go(raw);
 	conn_close(raw->conn);
 	raw_gone(raw);
 }
@@ -179,12 +210,42 @@ struct stream *raw_stream_new(struct exchange *x, struct conn *conn, struct flow
 	return &raw->stream;
 }
 
-bool raw_stream_ended(const struct stream *stream)
+/* ---- splice ---- */
+
+static void raw_on_moved(struct splice *splice, uint64_t down_to_up, uint64_t up_to_down)
 {
-	return CONTAINER_OF(stream, const struct raw_stream, stream)->ended;
+	struct exchange *x = splice_owner(splice);
+
+	x->request_body.total += down_to_up;
+	x->response_body.total += up_to_down;
 }
 
-struct conn *raw_stream_conn(const struct stream *stream)
+static void raw_on_spliced(struct splice *splice, const struct error *error)
 {
-	return CONTAINER_OF(stream, const struct raw_stream, stream)->conn;
+	struct exchange *x = splice_owner(splice);
+
+	raw_splice_end(x, NULL); /* it frees itself */
+	if (error_is(error))
+		exchange_abort(x, error);
+	else
+		exchange_finish(x);
+}
+
+static const struct splice_ops raw_splice_ops = {
+	.on_moved = raw_on_moved,
+	.on_done = raw_on_spliced,
+};
+
+bool raw_splice(struct exchange *x)
+{
+	struct stream *down = x->down, *up = x->up;
+
+	if (!down || !up || down->ops != &raw_stream_ops || up->ops != &raw_stream_ops || raw_of(down)->splice)
+		return false;
+	if (!flow_idle(&x->request_body) || !flow_idle(&x->response_body) || !raw_plain_conn(down) || !raw_plain_conn(up))
+		return false;
+	struct splice *splice = splice_start(raw_of(down)->conn, raw_of(up)->conn, raw_of(down)->ended, raw_of(up)->ended,
+					     &raw_splice_ops, x);
+	raw_of(down)->splice = raw_of(up)->splice = splice;
+	return splice != NULL;
 }

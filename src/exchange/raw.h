@@ -14,7 +14,10 @@
 typedef void raw_gone_fn(void *owner);
 WARN_UNUSED struct stream *raw_stream_new(struct exchange *x, struct conn *conn, struct flow *in, struct flow *out,
 					  struct chunk_queue *early, bool ended, raw_gone_fn *on_gone, void *owner);
-bool raw_stream_ended(const struct stream *stream); /* the peer's FIN was seen */
-struct conn *raw_stream_conn(const struct stream *stream);
+/*
+ * From now on the kernel moves the bytes between both raw ends of a tunnel; totals are still counted in the flows. False: not now (bytes
+ * are queued, a transport that is no bare socket, no pipe to be had), and everything goes on as before.
+ */
+bool raw_splice(struct exchange *x);
 
 #endif

@@ -33,4 +33,11 @@ struct session {
 	uint32_t served;   /* exchanges so far */
 };
 
+/* Ends a session that is not idle (taken, but not used): the owner is told. */
+static inline void session_discard(struct session *session)
+{
+	session->owner_ops->on_gone(session);
+	session->ops->close(session);
+}
+
 #endif

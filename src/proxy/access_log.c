@@ -1,0 +1,264 @@
+/*
+ * One line for each exchange, formatted straight into the worker's log ring. Nothing a peer sent can end a line or forge a member: what is not plain
+ * ASCII is escaped.
+ */
+#include "http/target.h"
+#include "proxy/proxy_internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <time.h>
+
+enum {
+	LINE_MOST = 8 * 1024,
+	TEXT_MOST = 1024, /* of one thing that a peer chose, before escaping */
+};
+
+/* Writes into a reserved piece of the ring; what does not fit is left out (it is sized so that everything does). */
+struct line {
+	uint8_t *at, *end;
+};
+
+static void line_add(struct line *line, struct span text)
+{
+	size_t len = size_min(text.len, (size_t)(line->end - line->at));
+
+	if (len)
+		memcpy(line->at, text.at, len);
+	line->at += len;
+}
+
+static void line_byte(struct line *line, uint8_t byte)
+{
+	if (line->at < line->end)
+		*line->at++ = byte;
+}
+
+/* Decimal; fraction > 0 puts a point before that many last digits. */
+static void line_number(struct line *line, uint64_t value, unsigned fraction)
+{
+	uint8_t digits[24];
+	size_t at = sizeof(digits);
+	unsigned done = 0;
+
+	do {
+		if (fraction && done == fraction)
+			digits[--at] = '.';
+		digits[--at] = (uint8_t)('0' + value % 10);
+		value /= 10;
+		done++;
+	} while (value || done <= fraction);
+	line_add(line, span_make(digits + at, sizeof(digits) - at));
+}
+
+static void line_escape(struct line *line, uint8_t byte)
+{
+	static const char hex[] = "0123456789abcdef";
+
+	if (byte == '"' || byte == '\\') {
+		line_byte(line, '\\');
+		line_byte(line, byte);
+	} else {
+		line_add(line, SPAN("\\u00"));
+		line_byte(line, (uint8_t)hex[byte >> 4]);
+		line_byte(line, (uint8_t)hex[byte & 15]);
+	}
+}
+
+static void line_text(struct line *line, struct span text)
+{
+	size_t len = size_min(text.len, TEXT_MOST);
+
+	for (size_t i = 0; i < len; i++) {
+		uint8_t byte = text.at[i];
+		if (byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\')
+			line_byte(line, byte);
+		else
+			line_escape(line, byte);
+	}
+}
+
+/* ,"key":"text" */
+static void line_member(struct line *line, struct span key, struct span text)
+{
+	line_add(line, key);
+	line_byte(line, '"');
+	line_text(line, text);
+	line_byte(line, '"');
+}
+
+/* ,"key":number */
+static void line_count(struct line *line, struct span key, uint64_t value)
+{
+	line_add(line, key);
+	line_number(line, value, 0);
+}
+
+/* ---- what is said ---- */
+
+static void line_address(struct line *line, const struct exchange *x, const struct proxy_exchange *p)
+{
+	struct address address = p->origin.client;
+	char text[ADDRESS_TEXT];
+
+	if (p->listener->log_addresses == LOG_ADDRESSES_NONE) {
+		line_byte(line, '-');
+		return;
+	}
+	if (p->listener->log_addresses == LOG_ADDRESSES_TRUNCATED)
+		address = address_truncate(&address);
+	line_text(line, span_make(text, address_format_ip(&address, text)));
+}
+
+/* As the client asked; on forward listeners without the query, which is between it and the server. */
+static void line_target(struct line *line, const struct exchange *x, const struct proxy_exchange *p)
+{
+	if (p->listener->face == PROXY_REVERSE) {
+		line_text(line, p->path);
+		return;
+	}
+	if (x->request.method == HTTP_METHOD_CONNECT) {
+		line_text(line, p->authority);
+		return;
+	}
+	if (x->request.target_form == HTTP_TARGET_ABSOLUTE) {
+		line_text(line, x->request.scheme);
+		line_add(line, SPAN("://"));
+		line_text(line, p->authority);
+	}
+	line_text(line, http_path_only(p->path));
+}
+
+static struct span protocol_name(const struct exchange *x)
+{
+	switch (x->request.version) {
+	case HTTP_VERSION_10:
+		return SPAN("HTTP/1.0");
+	case HTTP_VERSION_11:
+		return SPAN("HTTP/1.1");
+	default:
+		return SPAN("-");
+	}
+}
+
+/* YYYY-MM-DDThh:mm:ss.mmmZ */
+static void line_time(struct line *line, int64_t wall_ms)
+{
+	time_t seconds = (time_t)(wall_ms / 1000);
+	struct tm tm;
+	char text[40];
+
+	gmtime_r(&seconds, &tm);
+	size_t len = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+	line_add(line, span_make(text, len));
+	line_byte(line, '.');
+	unsigned ms = (unsigned)(wall_ms % 1000);
+	line_byte(line, (uint8_t)('0' + ms / 100));
+	line_byte(line, (uint8_t)('0' + ms / 10 % 10));
+	line_byte(line, (uint8_t)('0' + ms % 10));
+	line_byte(line, 'Z');
+}
+
+static void line_error(struct line *line, const struct exchange *x, const struct proxy_exchange *p)
+{
+	if (!error_is(&x->error)) {
+		line_add(line, SPAN(",\"error\":null"));
+		return;
+	}
+	line_add(line, SPAN(",\"error\":\""));
+	line_text(line, span_of(error_text(&x->error)));
+	if (x->error.system) {
+		line_add(line, SPAN(": "));
+		const char *description = strerrordesc_np(x->error.system);
+		line_text(line, span_of(description ? description : "unknown error"));
+	}
+	if (p->detail.len) {
+		line_add(line, SPAN(": "));
+		line_text(line, p->detail);
+	}
+	line_byte(line, '"');
+}
+
+static void line_json(struct line *line, const struct exchange *x, const struct proxy_exchange *p)
+{
+	bool reverse = p->listener->face == PROXY_REVERSE;
+
+	line_add(line, SPAN("{\"time\":\""));
+	line_time(line, x->worker->loop.wall_ms);
+	line_add(line, reverse ? SPAN("\",\"face\":\"reverse\"") : SPAN("\",\"face\":\"forward\""));
+	line_member(line, SPAN(",\"listener\":"), p->listener->text);
+	line_add(line, SPAN(",\"client\":\""));
+	line_address(line, x, p);
+	line_byte(line, '"');
+	line_member(line, SPAN(",\"method\":"), x->request.method_text);
+	line_add(line, SPAN(",\"target\":\""));
+	line_target(line, x, p);
+	line_byte(line, '"');
+	line_member(line, SPAN(",\"protocol\":"), protocol_name(x));
+	line_member(line, SPAN(",\"host\":"), p->authority);
+	if (p->match.route)
+		line_count(line, SPAN(",\"route\":"), p->match.route->index);
+	if (p->server_text.len)
+		line_member(line, SPAN(",\"server\":"), p->server_text);
+	line_count(line, SPAN(",\"status\":"), x->state == EXCHANGE_HEAD ? 0 : x->response.status);
+	line_count(line, SPAN(",\"in\":"), x->request_body.total);
+	line_count(line, SPAN(",\"out\":"), x->response_body.total);
+	line_add(line, SPAN(",\"ms\":"));
+	line_number(line, (x->worker->loop.now_us - x->began_us) / 10, 2);
+	line_add(line, p->reused ? SPAN(",\"reused\":true") : SPAN(",\"reused\":false"));
+	line_error(line, x, p);
+	line_add(line, SPAN("}\n"));
+}
+
+/* Apache's combined format, as nginx writes it: ADDRESS - - [TIME] "REQUEST" STATUS BYTES "REFERER" "AGENT" */
+static void line_field(struct line *line, const struct exchange *x, enum http_field_id id)
+{
+	const struct http_field *field = http_fields_find(&x->request.fields, id);
+
+	line_add(line, SPAN(" \""));
+	if (field)
+		line_text(line, field->value);
+	else
+		line_byte(line, '-');
+	line_byte(line, '"');
+}
+
+static void line_combined(struct line *line, const struct exchange *x, const struct proxy_exchange *p)
+{
+	time_t seconds = (time_t)(x->worker->loop.wall_ms / 1000);
+	struct tm tm;
+	char time_text[40];
+
+	line_address(line, x, p);
+	gmtime_r(&seconds, &tm);
+	line_add(line, span_make(time_text, strftime(time_text, sizeof(time_text), " - - [%d/%b/%Y:%H:%M:%S +0000] \"", &tm)));
+	line_text(line, x->request.method_text);
+	line_byte(line, ' ');
+	line_target(line, x, p);
+	line_byte(line, ' ');
+	line_add(line, protocol_name(x));
+	line_add(line, SPAN("\" "));
+	line_number(line, x->response.status, 0);
+	line_byte(line, ' ');
+	line_number(line, x->response_body.total, 0);
+	line_field(line, x, HTTP_FIELD_REFERER);
+	line_field(line, x, HTTP_FIELD_USER_AGENT);
+	line_byte(line, '\n');
+}
+
+void access_log_write(const struct exchange *x, const struct proxy_exchange *p)
+{
+	struct log_ring *ring = x->worker->log;
+
+	if (!log_access_on(ring))
+		return;
+	uint8_t *room = log_reserve(ring, LOG_STREAM_ACCESS, LINE_MOST);
+	if (!room)
+		return;
+	struct line line = {.at = room, .end = room + LINE_MOST};
+	if (p->listener->log_format == LOG_FORMAT_JSON)
+		line_json(&line, x, p);
+	else
+		line_combined(&line, x, p);
+	log_commit(ring, (size_t)(line.at - room));
+}

@@ -1,0 +1,168 @@
+/*
+ * The life of an exchange in this room: its phases, one after the other, and what streams report. On the exchange's worker.
+ */
+#include "proxy/proxy.h"
+
+#include "proxy/proxy_internal.h"
+
+/* ---- phases of both faces ---- */
+
+enum phase_result phase_fail(struct exchange *x, enum error_code code, const char *text)
+{
+	struct error error = error_make(code, text);
+
+	exchange_fail(x, &error);
+	return PHASE_DONE;
+}
+
+/*
+ * TRACE and OPTIONS count their hops (RFC 9110 7.6.2): at zero the request is answered here, else it goes on with one less. A value that is no number
+ * is not ours to judge, and goes on as it is.
+ */
+enum phase_result phase_max_forwards(struct exchange *x, struct proxy_exchange *p)
+{
+	struct http_head *request = &x->request;
+	uint64_t hops = 0;
+
+	if (request->method != HTTP_METHOD_TRACE && request->method != HTTP_METHOD_OPTIONS)
+		return PHASE_NEXT;
+	if (request->method == HTTP_METHOD_TRACE && http_head_has_body(request))
+		return phase_fail(x, ERROR_MALFORMED_REQUEST, "a TRACE request has no body"); /* RFC 9110 9.3.8 */
+	struct http_field *field = http_fields_find(&request->fields, HTTP_FIELD_MAX_FORWARDS);
+	if (!field || !span_to_u64(field->value, &hops))
+		return PHASE_NEXT;
+	if (hops > 0) {
+		field->value = arena_format(&x->arena, "%llu", (unsigned long long)hops - 1);
+		return field->value.at ? PHASE_NEXT : phase_fail(x, ERROR_MEMORY, NULL);
+	}
+	if (request->method == HTTP_METHOD_TRACE) {
+		reply_trace(x);
+	} else {
+		reply_begin(x, 200);
+		exchange_reply(x, (struct span){0});
+	}
+	return PHASE_DONE;
+}
+
+enum phase_result phase_loop(struct exchange *x, struct proxy_exchange *p)
+{
+	if (via_has(&x->request.fields, p->listener->via))
+		return phase_fail(x, ERROR_LOOP, NULL);
+	return PHASE_NEXT;
+}
+
+struct template_context proxy_template_context(const struct exchange *x, const struct proxy_exchange *p)
+{
+	return (struct template_context){
+		.request = &x->request,
+		.client = p->origin.client_text,
+		.scheme = p->origin.scheme,
+		.name = p->listener->name,
+	};
+}
+
+bool proxy_may_retry(const struct exchange *x, const struct proxy_exchange *p, const struct error *error)
+{
+	/* The body has begun to leave: it is not there for another try. */
+	if (x->request_body.total > x->request_body.queue.bytes)
+		return false;
+	if (error->unprocessed)
+		return true;
+	return p->reused && error->unanswered && http_method_is_idempotent(x->request.method);
+}
+
+/* ---- what the exchange reports ---- */
+
+/* The state of an exchange here; made at its first event. NULL: out of memory. */
+static struct proxy_exchange *proxy_attach(struct exchange *x)
+{
+	if (x->proxy)
+		return x->proxy;
+	struct proxy_exchange *p = arena_zalloc(&x->arena, 1, sizeof(*p));
+	if (!p)
+		return NULL;
+	p->exchange = x;
+	p->listener = x->service->owner;
+	p->authority = x->request.authority;
+	p->path = x->request.path;
+	p->origin.client = x->client->address;
+	p->server = -1;
+	x->proxy = p;
+	return p;
+}
+
+static void proxy_on_request(struct exchange *x)
+{
+	struct proxy_exchange *p = proxy_attach(x);
+
+	if (!p) {
+		exchange_abort(x, &(struct error){.code = ERROR_MEMORY});
+		return;
+	}
+	const struct phase *phase = p->listener->face == PROXY_FORWARD ? forward_phases : reverse_phases;
+	while (phase->run && phase->run(x, p) == PHASE_NEXT)
+		phase++;
+}
+
+static void proxy_on_response(struct exchange *x)
+{
+	struct proxy_exchange *p = proxy_exchange(x);
+	bool good = true;
+
+	if (!http_status_is_interim(x->response.status))
+		good = p->listener->face == PROXY_FORWARD ? forward_mask_response_of(x, p) : reverse_mask_response(x, p);
+	if (!good) {
+		exchange_fail(x, &(struct error){.code = ERROR_MEMORY});
+		return;
+	}
+	exchange_send_head(x);
+	if (x->state == EXCHANGE_ANSWERED && x->response.status == 101 && exchange_become_tunnel(x))
+		tunnel_start(x, p);
+}
+
+static void proxy_on_up_failed(struct exchange *x, const struct error *error)
+{
+	struct proxy_exchange *p = proxy_exchange(x);
+
+	if (p->listener->face == PROXY_FORWARD)
+		forward_on_up_failed(x, p, error);
+	else
+		reverse_on_up_failed(x, p, error);
+}
+
+static void proxy_on_refused(struct exchange *x, const struct error *error)
+{
+	struct proxy_exchange *p = proxy_attach(x);
+
+	if (!p) {
+		exchange_abort(x, &(struct error){.code = ERROR_MEMORY});
+		return;
+	}
+	connector_cancel(&p->connector);
+	reply_error(x, p, error);
+}
+
+static void proxy_on_tunnel_flushed(struct exchange *x)
+{
+	tunnel_on_flushed(x, proxy_exchange(x));
+}
+
+static void proxy_on_end(struct exchange *x)
+{
+	struct proxy_exchange *p = proxy_attach(x);
+
+	if (!p)
+		return;
+	connector_cancel(&p->connector);
+	tunnel_stop(x, p);
+	access_log_write(x, p);
+}
+
+const struct exchange_ops proxy_exchange_ops = {
+	.on_request = proxy_on_request,
+	.on_response = proxy_on_response,
+	.on_up_failed = proxy_on_up_failed,
+	.on_refused = proxy_on_refused,
+	.on_tunnel_flushed = proxy_on_tunnel_flushed,
+	.on_end = proxy_on_end,
+};

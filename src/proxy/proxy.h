@@ -1,0 +1,40 @@
+/*
+ * What Guise does with an exchange: the phases of both faces, and their ends. The server room makes a proxy_listener for each
+ * listening address and hands its service to the codec; everything else happens through the exchange ops.
+ */
+#ifndef GUISE_PROXY_PROXY_H
+#define GUISE_PROXY_PROXY_H
+
+#include "exchange/exchange.h"
+#include "mask/forward_mask.h"
+#include "mask/forwarded.h"
+#include "proxy/settings.h"
+#include "route/guard.h"
+#include "route/router.h"
+
+enum proxy_face { PROXY_FORWARD, PROXY_REVERSE };
+
+/* One listening address and its meaning. Immutable once workers run; shared by them. Borrows from the snapshot. */
+struct proxy_listener {
+	struct service service; /* .owner is this listener */
+	enum proxy_face face;
+	struct span text; /* the bound address, for logs */
+	struct span name; /* of the proxy, in Proxy-Status and {name} */
+	struct span via;  /* in Via: tells this process from others, so that loops are seen */
+	enum log_format log_format;
+	enum log_addresses log_addresses; /* never AUTO */
+
+	/* reverse */
+	const struct router *router;
+	const struct forwarded_policy *forwarded;
+
+	/* forward */
+	const struct rules *rules;
+	const struct guard_own *own;
+	enum forward_mask mask;
+};
+
+/* For service.ops of every proxy_listener. */
+extern const struct exchange_ops proxy_exchange_ops;
+
+#endif

@@ -1,0 +1,91 @@
+/*
+ * What the files of the proxy room share: the state of an exchange here, and the phases.
+ */
+#ifndef GUISE_PROXY_PROXY_INTERNAL_H
+#define GUISE_PROXY_PROXY_INTERNAL_H
+
+#include "mask/template.h"
+#include "proxy/proxy.h"
+#include "upstream/connector.h"
+#include "upstream/group.h"
+
+struct tunnel;
+
+/* x->proxy, in the exchange's arena. */
+struct proxy_exchange {
+	struct exchange *exchange;
+	const struct proxy_listener *listener;
+	struct forwarded_origin origin; /* who asks, as far as hops are trusted */
+	struct span authority, path;    /* as they came: for logs, and for Host at each try */
+	struct span detail;             /* of a refusal, for logs: more than the client is told */
+	struct span hint;               /* of a refusal, for the client too */
+
+	/* reverse */
+	struct route_match match;
+	struct upstream_group *group;
+	bool *tried; /* one for each server of the group */
+	unsigned tries;
+
+	/* the current try */
+	int server;                /* of the group; forward: unused */
+	struct span server_text;   /* for logs */
+	struct connector connector;
+	bool reused;               /* on a connection that had served before */
+	bool fresh;                /* the next try must not reuse one */
+
+	struct tunnel *tunnel;
+};
+
+static inline struct proxy_exchange *proxy_exchange(const struct exchange *x)
+{
+	return x->proxy;
+}
+
+enum phase_result {
+	PHASE_NEXT,
+	PHASE_DONE, /* replied, failed, or handed over: who took it goes on with it */
+};
+
+struct phase {
+	const char *name;
+	enum phase_result (*run)(struct exchange *x, struct proxy_exchange *p);
+};
+
+extern const struct phase reverse_phases[]; /* end with run == NULL */
+extern const struct phase forward_phases[];
+
+/* exchange_fail, as a phase's result. `text` (static, or NULL) says what exactly. */
+enum phase_result phase_fail(struct exchange *x, enum error_code code, const char *text);
+
+/* phases.c: of both faces */
+enum phase_result phase_max_forwards(struct exchange *x, struct proxy_exchange *p);
+enum phase_result phase_loop(struct exchange *x, struct proxy_exchange *p);
+
+/* reverse.c */
+void reverse_on_up_failed(struct exchange *x, struct proxy_exchange *p, const struct error *error);
+WARN_UNUSED bool reverse_mask_response(struct exchange *x, struct proxy_exchange *p);
+
+/* forward.c */
+void forward_on_up_failed(struct exchange *x, struct proxy_exchange *p, const struct error *error);
+WARN_UNUSED bool forward_mask_response_of(struct exchange *x, struct proxy_exchange *p);
+
+/* A failure that another try may mend, since the server cannot have acted on the request (RFC 9110 9.2.2). */
+bool proxy_may_retry(const struct exchange *x, const struct proxy_exchange *p, const struct error *error);
+
+/* reply.c: answers of our own */
+void reply_begin(struct exchange *x, unsigned status);
+void reply_error(struct exchange *x, struct proxy_exchange *p, const struct error *error);
+void reply_trace(struct exchange *x);
+
+/* tunnel.c */
+void tunnel_start(struct exchange *x, struct proxy_exchange *p);
+void tunnel_on_flushed(struct exchange *x, struct proxy_exchange *p);
+void tunnel_stop(struct exchange *x, struct proxy_exchange *p);
+
+/* access_log.c */
+void access_log_write(const struct exchange *x, const struct proxy_exchange *p);
+
+/* The template values of an exchange. */
+struct template_context proxy_template_context(const struct exchange *x, const struct proxy_exchange *p);
+
+#endif

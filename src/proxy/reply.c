@@ -1,0 +1,129 @@
+/*
+ * Answers of our own: errors in the form that the client reads best, and the answer to TRACE. What they say of a failure never names what the
+ * mask hides.
+ */
+#include "proxy/proxy_internal.h"
+
+void reply_begin(struct exchange *x, unsigned status)
+{
+	x->response = (struct http_head){.status = (uint16_t)status, .version = HTTP_VERSION_11};
+	x->response.reason = span_of(http_status_reason(status));
+	http_fields_init(&x->response.fields, &x->arena);
+}
+
+enum reply_form { REPLY_PLAIN, REPLY_HTML, REPLY_JSON };
+
+/* A browser asks for HTML, a program gets RFC 9457's problem details; whoever opens a tunnel wants a line to print. */
+static enum reply_form reply_form(const struct exchange *x)
+{
+	const struct http_field *accept = http_fields_find(&x->request.fields, HTTP_FIELD_ACCEPT);
+
+	if (x->request.method == HTTP_METHOD_CONNECT)
+		return REPLY_PLAIN;
+	if (accept && span_search(accept->value, SPAN("text/html")) >= 0)
+		return REPLY_HTML;
+	return REPLY_JSON;
+}
+
+static const char *const reply_types[] = {
+	[REPLY_PLAIN] = "text/plain; charset=utf-8",
+	[REPLY_HTML] = "text/html; charset=utf-8",
+	[REPLY_JSON] = "application/problem+json",
+};
+
+static struct span reply_error_body(struct exchange *x, enum reply_form form, const struct error *error, struct span detail)
+{
+	unsigned status = error_status(error);
+	const char *title = http_status_reason(status);
+
+	switch (form) {
+	case REPLY_PLAIN:
+		return arena_format(&x->arena, "%u %s: %.*s\n", status, title, SPAN_ARG(detail));
+	case REPLY_HTML:
+		return arena_format(&x->arena,
+				    "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>%u %s</title>\n"
+				    "<style>body{font:1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:15vh auto;padding:0 1rem;"
+				    "color-scheme:light dark}</style>\n<h1>%u %s</h1>\n<p>%.*s.</p>\n</html>\n",
+				    status, title, status, title, SPAN_ARG(detail));
+	case REPLY_JSON:
+		break;
+	}
+	return arena_format(&x->arena, "{\"status\":%u,\"title\":\"%s\",\"error\":\"%s\",\"detail\":\"%.*s\"}\n", status, title,
+			    error_name(error->code), SPAN_ARG(detail));
+}
+
+/* Methods that a face serves (RFC 9110 15.5.6: a 405 must say). */
+static const struct span reverse_allow =
+	{(const uint8_t *)"GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH", sizeof("GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH") - 1};
+
+static bool reply_error_fields(struct exchange *x, const struct proxy_exchange *p, enum reply_form form,
+			       const struct error *error)
+{
+	struct http_fields *fields = &x->response.fields;
+	struct span status = arena_format(&x->arena, "%.*s; error=%s", SPAN_ARG(p->listener->name), error_proxy_status(error));
+
+	if (!status.at || !http_fields_add_known(fields, HTTP_FIELD_PROXY_STATUS, status) ||
+	    !http_fields_add_known(fields, HTTP_FIELD_CONTENT_TYPE, span_of(reply_types[form])) ||
+	    !http_fields_add_known(fields, HTTP_FIELD_CACHE_CONTROL, SPAN("no-store")))
+		return false;
+	if (error_status(error) == 405 && !http_fields_add(fields, HTTP_FIELD_OTHER, SPAN("Allow"), reverse_allow))
+		return false;
+	if (error_status(error) == 503 && !http_fields_add(fields, HTTP_FIELD_OTHER, SPAN("Retry-After"), SPAN("1")))
+		return false;
+	return true;
+}
+
+void reply_error(struct exchange *x, struct proxy_exchange *p, const struct error *error)
+{
+	enum reply_form form = reply_form(x);
+	struct span detail = p->hint.len ? p->hint : span_of(error_text(error));
+	struct span body = reply_error_body(x, form, error, detail);
+
+	reply_begin(x, error_status(error));
+	if (!body.at || !reply_error_fields(x, p, form, error)) {
+		exchange_abort(x, &(struct error){.code = ERROR_MEMORY});
+		return;
+	}
+	exchange_reply(x, body);
+}
+
+/* The fields that a TRACE's answer leaves out: they are secrets of the client (RFC 9110 9.3.8). */
+static bool trace_hides(const struct http_field *field)
+{
+	switch (field->id) {
+	case HTTP_FIELD_AUTHORIZATION:
+	case HTTP_FIELD_PROXY_AUTHORIZATION:
+	case HTTP_FIELD_COOKIE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* The request as it arrived here, as far as it may be shown (RFC 9110 9.3.8, message/http). */
+static struct span trace_text(struct exchange *x)
+{
+	const struct http_head *request = &x->request;
+	struct span text = arena_format(&x->arena, "TRACE %.*s://%.*s%.*s HTTP/1.1\r\nHost: %.*s\r\n", SPAN_ARG(request->scheme),
+					SPAN_ARG(request->authority), SPAN_ARG(request->path), SPAN_ARG(request->authority));
+	const struct http_field *field;
+	uint32_t index = 0;
+
+	while (text.at && (field = http_fields_next(&request->fields, &index))) {
+		if (!trace_hides(field))
+			text = arena_format(&x->arena, "%.*s%.*s: %.*s\r\n", SPAN_ARG(text), SPAN_ARG(field->name),
+					    SPAN_ARG(field->value));
+	}
+	return text.at ? arena_format(&x->arena, "%.*s\r\n", SPAN_ARG(text)) : text;
+}
+
+void reply_trace(struct exchange *x)
+{
+	struct span body = trace_text(x);
+
+	reply_begin(x, 200);
+	if (!body.at || !http_fields_add_known(&x->response.fields, HTTP_FIELD_CONTENT_TYPE, SPAN("message/http")))
+		exchange_abort(x, &(struct error){.code = ERROR_MEMORY});
+	else
+		exchange_reply(x, body);
+}

@@ -1,0 +1,247 @@
+/*
+ * The reverse face: a route decides, the request is masked for the server, a server of the group gets it, another one if it could not.
+ */
+#include "mask/edit.h"
+#include "proxy/proxy_internal.h"
+
+/* ---- phases ---- */
+
+static enum phase_result reverse_identify(struct exchange *x, struct proxy_exchange *p)
+{
+	if (!forwarded_read(p->listener->forwarded, &x->client->address, &x->request, &x->arena, &p->origin))
+		return phase_fail(x, ERROR_MEMORY, NULL);
+	return PHASE_NEXT;
+}
+
+/* A reverse proxy is no tunnel into its network, and shows no request to whoever asks for it (RFC 9110 9.3.6, 9.3.8). */
+static enum phase_result reverse_method(struct exchange *x, struct proxy_exchange *p)
+{
+	if (x->request.method == HTTP_METHOD_CONNECT || x->request.method == HTTP_METHOD_TRACE)
+		return phase_fail(x, ERROR_METHOD_NOT_ALLOWED, NULL);
+	return PHASE_NEXT;
+}
+
+static enum phase_result reverse_route(struct exchange *x, struct proxy_exchange *p)
+{
+	struct error error = ERROR_OK;
+
+	if (!router_match(p->listener->router, &x->request, &x->arena, &p->match, &error)) {
+		exchange_fail(x, &error);
+		return PHASE_DONE;
+	}
+	return PHASE_NEXT;
+}
+
+static enum phase_result reverse_admit(struct exchange *x, struct proxy_exchange *p)
+{
+	if (p->match.route->body_limit)
+		x->body_limit = p->match.route->body_limit;
+	if (x->request.body == HTTP_BODY_LENGTH && x->request.length > x->body_limit)
+		return phase_fail(x, ERROR_BODY_TOO_LARGE, NULL);
+	return PHASE_NEXT;
+}
+
+static bool reply_respond(struct exchange *x, const struct route_respond *respond)
+{
+	struct http_fields *fields = &x->response.fields;
+
+	reply_begin(x, respond->status);
+	if (respond->type.len && !http_fields_add_known(fields, HTTP_FIELD_CONTENT_TYPE, respond->type))
+		return false;
+	for (size_t i = 0; i < respond->field_count; i++) {
+		const struct http_field *field = &respond->fields[i];
+		if (!http_fields_add(fields, field->id, field->name, field->value))
+			return false;
+	}
+	return true;
+}
+
+static bool reply_redirect(struct exchange *x, struct proxy_exchange *p)
+{
+	struct template_context context = proxy_template_context(x, p);
+	struct span location = {0};
+
+	if (!template_render(p->match.route->redirect, &context, &x->arena, &location))
+		return false;
+	reply_begin(x, p->match.route->redirect_status);
+	return http_fields_add_known(&x->response.fields, HTTP_FIELD_LOCATION, location);
+}
+
+static enum phase_result reverse_answer(struct exchange *x, struct proxy_exchange *p)
+{
+	const struct route *route = p->match.route;
+	struct span body = {0};
+	bool good = true;
+
+	switch (route->action) {
+	case ROUTE_TO:
+		return PHASE_NEXT;
+	case ROUTE_RESPOND:
+		good = reply_respond(x, &route->respond);
+		body = route->respond.body;
+		break;
+	case ROUTE_REDIRECT:
+		good = reply_redirect(x, p);
+		break;
+	}
+	if (!good || !reverse_mask_response(x, p))
+		return phase_fail(x, ERROR_MEMORY, NULL);
+	exchange_reply(x, body);
+	return PHASE_DONE;
+}
+
+static enum phase_result reverse_mask(struct exchange *x, struct proxy_exchange *p)
+{
+	const struct route *route = p->match.route;
+	struct http_head *request = &x->request;
+	struct template_context context = proxy_template_context(x, p);
+	struct span path = request->path;
+	struct error error = ERROR_OK;
+
+	if (!route_rewrite(&p->match, request, &x->arena, &path, &error)) {
+		exchange_fail(x, &error);
+		return PHASE_DONE;
+	}
+	/* Edits see the request as it came; what they set wins over what we add. */
+	if (!forwarded_write(p->listener->forwarded, &x->client->address, &p->origin, request, &x->arena) ||
+	    !via_append(&request->fields, request->version, p->listener->via) ||
+	    !edits_apply(route->request, &request->fields, &context))
+		return phase_fail(x, ERROR_MEMORY, NULL);
+	request->path = path;
+	http_fields_drop_id(&request->fields, HTTP_FIELD_PROXY_AUTHORIZATION);
+	return PHASE_NEXT;
+}
+
+/* ---- hand-over ---- */
+
+/* What Host says to this server (RFC 9110 7.2). */
+static struct span reverse_host(const struct proxy_exchange *p, const struct upstream_server *server)
+{
+	const struct route *route = p->match.route;
+
+	if (route->set_host == ROUTE_HOST_FIXED)
+		return route->host;
+	if (route->set_host == ROUTE_HOST_PRESERVE && p->authority.len)
+		return p->authority;
+	return server->address.family == ADDRESS_UNIX ? SPAN("localhost") : server->text;
+}
+
+static void reverse_send(struct exchange *x, struct proxy_exchange *p, struct session *session)
+{
+	struct upstream_server *server = &p->group->servers[p->server];
+	struct stream *stream = session->ops->open(session, x);
+
+	if (!stream) {
+		session_discard(session);
+		exchange_fail(x, &(struct error){.code = ERROR_MEMORY});
+		return;
+	}
+	x->request.authority = reverse_host(p, server);
+	exchange_set_up(x, stream);
+}
+
+static void reverse_on_connected(struct connector *connector, struct conn *conn, const struct error *error)
+{
+	struct proxy_exchange *p = CONTAINER_OF(connector, struct proxy_exchange, connector);
+	struct exchange *x = p->exchange;
+	struct upstream_group *group = p->group;
+
+	if (!conn) {
+		reverse_on_up_failed(x, p, error);
+		return;
+	}
+	struct h1_client_settings settings = {.response = group->timeouts.response, .idle = group->timeouts.pool};
+	struct session *session = session_pool_adopt(&group->servers[p->server].pool, conn, &settings);
+	if (!session) {
+		conn_close(conn);
+		exchange_fail(x, &(struct error){.code = ERROR_MEMORY});
+		return;
+	}
+	reverse_send(x, p, session);
+}
+
+static const struct connector_ops reverse_connector_ops = {.on_connected = reverse_on_connected};
+
+static void reverse_try(struct exchange *x, struct proxy_exchange *p)
+{
+	struct upstream_server *server = &p->group->servers[p->server];
+	struct session *session = p->fresh ? NULL : session_pool_take(&server->pool);
+
+	p->server_text = server->text;
+	p->reused = session != NULL;
+	if (session)
+		reverse_send(x, p, session);
+	else
+		connector_start(&p->connector, x->worker, &reverse_connector_ops, &server->address, server->host, server->port,
+				p->group->timeouts.connect);
+}
+
+static enum phase_result reverse_hand_over(struct exchange *x, struct proxy_exchange *p)
+{
+	p->group = upstream_group(x->worker, p->match.route->group);
+	p->server = upstream_group_pick(p->group, NULL);
+	if (p->server < 0)
+		return phase_fail(x, ERROR_NO_SERVER, NULL);
+	reverse_try(x, p);
+	return PHASE_DONE;
+}
+
+/* Another server for the request; false when there is none, or it has had its tries. */
+static bool reverse_pick_another(struct exchange *x, struct proxy_exchange *p)
+{
+	struct upstream_group *group = p->group;
+
+	if (p->tries >= group->settings->retries)
+		return false;
+	p->tries++;
+	if (!p->tried)
+		p->tried = arena_zalloc(&x->arena, group->count, sizeof(*p->tried));
+	if (!p->tried)
+		return false;
+	p->tried[p->server] = true;
+	int next = upstream_group_pick(group, p->tried);
+	if (next < 0)
+		return false;
+	p->server = next;
+	return true;
+}
+
+void reverse_on_up_failed(struct exchange *x, struct proxy_exchange *p, const struct error *error)
+{
+	bool stale = p->reused && error->unanswered;
+
+	if (!proxy_may_retry(x, p, error)) {
+		exchange_fail(x, error);
+		return;
+	}
+	if (stale) {
+		/* It was idle, and the server ended it as we took it: one fresh connection to the same server. */
+		p->fresh = true;
+		reverse_try(x, p);
+		return;
+	}
+	if (reverse_pick_another(x, p))
+		reverse_try(x, p);
+	else
+		exchange_fail(x, error);
+}
+
+bool reverse_mask_response(struct exchange *x, struct proxy_exchange *p)
+{
+	struct template_context context = proxy_template_context(x, p);
+
+	return edits_apply(p->match.route->response, &x->response.fields, &context);
+}
+
+const struct phase reverse_phases[] = {
+	{"identify", reverse_identify},
+	{"method", reverse_method},
+	{"max forwards", phase_max_forwards},
+	{"loop", phase_loop},
+	{"route", reverse_route},
+	{"admit", reverse_admit},
+	{"answer", reverse_answer},
+	{"mask", reverse_mask},
+	{"hand over", reverse_hand_over},
+	{0},
+};

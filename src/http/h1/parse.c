@@ -205,7 +205,7 @@ bool h1_request_parse(struct span bytes, struct arena *arena, const struct h1_li
 	struct h1_cursor cursor = {bytes.at, bytes.at + bytes.len};
 	struct h1_message message = {
 		.arena = arena, .limits = limits, .head = head, .framing = framing, .error = error};
-	struct span line;
+	struct span line = {0};
 	*head = (struct http_head){.version = HTTP_VERSION_11, .scheme = scheme};
 	*framing = (struct h1_framing){0};
 	http_fields_init(&head->fields, arena);
@@ -244,7 +244,7 @@ bool h1_response_parse(struct span bytes, struct arena *arena, const struct h1_l
 				     .head = head,
 				     .framing = framing,
 				     .error = error};
-	struct span line;
+	struct span line = {0};
 	*head = (struct http_head){.version = HTTP_VERSION_11};
 	*framing = (struct h1_framing){0};
 	http_fields_init(&head->fields, arena);

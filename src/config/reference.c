@@ -23,6 +23,7 @@ static const char introduction[] =
 	"  TiB by 1024; no unit is bytes).\n"
 	"- **Times** are whole numbers with a unit: `250ms`, `2s`, `5m`, `1h`, `1d`.\n"
 	"- **`${NAME}`** in a value is an environment variable, which has to be set; `${NAME:-text}` gives a default; `$${` is a literal `${`.\n"
+	"  Between `{` and `}` or `[` and `]` it needs quotes: `limits: {fields: \"${FIELDS}\"}`.\n"
 	"- **`file:PATH`**, where a key takes it, stands for what is in the file, at most 16 MiB. A relative path starts from the directory of the\n"
 	"  configuration file.\n"
 	"- **Lists** of texts may be given as one text. Text that holds `: ` or `#`, or begins with one of `*&!|>@%{}[]`, needs quotes.\n"

@@ -104,21 +104,12 @@ int upstream_group_pick(struct upstream_group *group, const bool *tried)
 	return balance_pick(&group->balance, &(struct balance_query){.tried = tried});
 }
 
-static void pool_drain(struct session_pool *pool)
-{
-	struct session *session;
-
-	while ((session = session_pool_take(pool))) {
-		session->ops->close(session);
-		pool->open--;
-	}
-}
-
 void upstream_drain(struct worker *worker)
 {
 	struct upstream_room *room = upstream_room(worker);
 
+	origins_drain(&room->origins);
 	for (size_t i = 0; i < room->count; i++)
 		for (unsigned j = 0; j < room->groups[i].count; j++)
-			pool_drain(&room->groups[i].servers[j].pool);
+			session_pool_drain(&room->groups[i].servers[j].pool);
 }

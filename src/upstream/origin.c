@@ -49,6 +49,17 @@ void origins_fini(struct origins *origins)
 	map_fini(&origins->map);
 }
 
+void origins_drain(struct origins *origins)
+{
+	size_t cursor = 0;
+	struct map_entry *entry;
+
+	while ((entry = map_next(&origins->map, &cursor))) {
+		struct origin *origin = entry->value;
+		session_pool_drain(&origin->pool);
+	}
+}
+
 /* Everything that must be equal for two requests to share a connection. */
 static size_t origin_key(uint8_t key[ORIGIN_KEY_MOST], const struct address *client, struct span host, uint16_t port)
 {

@@ -21,6 +21,8 @@ struct origins {
 
 void origins_init(struct origins *origins, struct worker *worker);
 void origins_fini(struct origins *origins);
+/* Closes all idle connections. */
+void origins_drain(struct origins *origins);
 
 /* An idle connection that this client (its address; port ignored) opened to `host`:`port`, or NULL. */
 struct session *origin_take(struct worker *worker, const struct address *client, struct span host, uint16_t port);

@@ -56,6 +56,12 @@ void session_pool_fini(struct session_pool *pool)
 	}
 }
 
+void session_pool_drain(struct session_pool *pool)
+{
+	for (uint32_t left = pool->idle_count; left > 0; left--)
+		session_discard(session_pool_take(pool));
+}
+
 struct session *session_pool_take(struct session_pool *pool)
 {
 	struct link *link = list_pop(&pool->idle);

@@ -24,6 +24,9 @@ void session_pool_init(struct session_pool *pool, struct worker *worker, uint32_
 /* Closes the idle sessions. Busy ones must have ended. */
 void session_pool_fini(struct session_pool *pool);
 
+/* Closes the idle sessions; the pool may be gone afterwards (on_empty). */
+void session_pool_drain(struct session_pool *pool);
+
 /* An idle session, or NULL. */
 struct session *session_pool_take(struct session_pool *pool);
 /* Makes a session of a connection that has just been established, busy at once. NULL: out of memory; conn is still the caller's. */

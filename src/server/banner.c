@@ -1,0 +1,67 @@
+/*
+ * What a person sees at start: what listens where, and what to try.
+ */
+#include "server/server_internal.h"
+
+#include <stdio.h>
+
+static const struct bound *first_of(const struct server *server, enum snapshot_face face)
+{
+	for (size_t i = 0; i < server->bound_count; i++)
+		if (server->bound[i].origin->face == face && server->bound[i].address.family != ADDRESS_UNIX)
+			return &server->bound[i];
+	return NULL;
+}
+
+/* Commands that work as they stand: towards wildcard addresses by loopback. */
+static void reachable(const struct bound *bound, char *out)
+{
+	struct address address = bound->address;
+	static const uint8_t any[16];
+
+	if (address.family == ADDRESS_V4 && memcmp(address.ip, any, 4) == 0)
+		memcpy(address.ip, (const uint8_t[]){127, 0, 0, 1}, 4);
+	else if (address.family == ADDRESS_V6 && memcmp(address.ip, any, 16) == 0)
+		address.ip[15] = 1;
+	out[address_format(&address, out)] = '\0';
+}
+
+static void suggest(const struct server *server)
+{
+	const struct bound *forward = first_of(server, SNAPSHOT_FORWARD), *reverse = first_of(server, SNAPSHOT_REVERSE);
+	char proxy[ADDRESS_TEXT + 1], site[ADDRESS_TEXT + 1];
+
+	fputs("\ntry\n", stderr);
+	if (reverse) {
+		reachable(reverse, site);
+		fprintf(stderr, "    curl -i http://%s/\n", site);
+	}
+	if (!forward) {
+		fputc('\n', stderr);
+		return;
+	}
+	reachable(forward, proxy);
+	if (reverse) {
+		fprintf(stderr, "    curl -i -x http://%s http://%s/\n", proxy, site);
+		fprintf(stderr, "    curl -i -x http://%s --proxytunnel http://%s/\n", proxy, site);
+	} else {
+		fprintf(stderr, "    curl -x http://%s http://example.com/\n", proxy);
+		fprintf(stderr, "    curl -x http://%s https://example.com/\n", proxy);
+	}
+	fputc('\n', stderr);
+}
+
+void banner_print(const struct server *server, bool quiet)
+{
+	if (!quiet) {
+		fprintf(stderr, "guise %s: %u worker%s, at most %llu connections and %llu MiB\n", GUISE_VERSION,
+			server->worker_count, server->worker_count == 1 ? "" : "s",
+			(unsigned long long)server->limits.connections, (unsigned long long)(server->limits.memory >> 20));
+		for (size_t i = 0; i < server->bound_count; i++)
+			fprintf(stderr, "guise: %s proxy on %s\n",
+				server->bound[i].origin->face == SNAPSHOT_FORWARD ? "forward" : "reverse",
+				server->bound[i].text);
+		suggest(server);
+	}
+	fputs("guise: ready\n", stderr);
+}

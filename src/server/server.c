@@ -1,0 +1,312 @@
+/*
+ * From a snapshot to running workers, and back to nothing. Main thread.
+ */
+#include "server/server.h"
+
+#include "config/files.h"
+#include "server/server_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	DESCRIPTORS_ASIDE = 256,     /* for listeners, logs, the resolver, pipes */
+	RESOLVER_ENTRIES = 4096,
+};
+
+/* ---- what the system allows ---- */
+
+static void limits_prepare(struct server *server)
+{
+	uint64_t descriptors = system_descriptors();
+	uint64_t possible = descriptors > 2 * DESCRIPTORS_ASIDE ? (descriptors - DESCRIPTORS_ASIDE) / 2 : 64;
+
+	server->limits = server->snapshot->settings.limits;
+	if (server->limits.memory == 0)
+		server->limits.memory = system_memory() / 4 * 3;
+	if (server->limits.connections > possible) {
+		fprintf(stderr,
+			"guise: warning: limits.connections is %llu, but the process may open %llu files: %llu connections\n",
+			(unsigned long long)server->limits.connections, (unsigned long long)descriptors,
+			(unsigned long long)possible);
+		server->limits.connections = possible;
+	}
+	memory_init(&server->memory, server->limits.memory);
+	clients_init(&server->clients, &server->memory, server->limits.connections, server->limits.connections_per_address);
+}
+
+/* ---- logs ---- */
+
+static bool log_open(const char *key, const struct setting_string *where, int *fd)
+{
+	*fd = -1;
+	if (strcmp(where->text, "off") == 0)
+		return true;
+	if (strcmp(where->text, "stdout") == 0)
+		*fd = STDOUT_FILENO;
+	else if (strcmp(where->text, "stderr") == 0)
+		*fd = STDERR_FILENO;
+	else
+		*fd = open(where->text, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+	if (*fd >= 0)
+		return true;
+	fprintf(stderr, "guise: %s: cannot open %s: %s\n", key, where->text, strerror(errno));
+	return false;
+}
+
+static bool logs_start(struct server *server)
+{
+	const struct log_settings *settings = &server->snapshot->settings.log;
+
+	if (!log_open("log.access", &settings->access, &server->access_fd) ||
+	    !log_open("log.error", &settings->error, &server->error_fd))
+		return false;
+	server->log = log_start(server->access_fd, server->error_fd, (enum log_level)settings->level);
+	return server->log != NULL;
+}
+
+static void log_close(int fd)
+{
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
+/* ---- listeners ---- */
+
+/* In Via: a name of this process alone, unless the configuration gave one, so that loops are told from chains. */
+static void via_prepare(struct server *server)
+{
+	const struct setting_string *name = &server->snapshot->settings.name;
+	uint32_t tag;
+
+	if (name->place.line) {
+		snprintf(server->via, sizeof(server->via), "%s", name->text);
+		return;
+	}
+	random_secret(&tag, sizeof(tag));
+	snprintf(server->via, sizeof(server->via), "%s-%08x", name->text, tag);
+}
+
+static enum log_addresses log_addresses_of(const struct server *server, enum proxy_face face)
+{
+	enum log_addresses addresses = (enum log_addresses)server->snapshot->settings.log.addresses;
+
+	if (addresses != LOG_ADDRESSES_AUTO)
+		return addresses;
+	return face == PROXY_FORWARD ? LOG_ADDRESSES_TRUNCATED : LOG_ADDRESSES_FULL;
+}
+
+static void listener_prepare(struct server *server, struct bound *bound)
+{
+	const struct snapshot_listener *origin = bound->origin;
+	const struct settings *settings = &server->snapshot->settings;
+	enum proxy_face face = origin->face == SNAPSHOT_FORWARD ? PROXY_FORWARD : PROXY_REVERSE;
+
+	bound->listener = (struct proxy_listener){
+		.service = {.ops = &proxy_exchange_ops,
+			    .limits = &server->limits,
+			    .timeouts = &settings->timeouts,
+			    .scheme = SPAN("http"),
+			    .local = bound->address,
+			    .owner = &bound->listener},
+		.face = face,
+		.text = span_of(bound->text),
+		.name = span_make(settings->name.text, settings->name.len),
+		.via = span_of(server->via),
+		.log_format = (enum log_format)settings->log.format,
+		.log_addresses = log_addresses_of(server, face),
+		.router = origin->router,
+		.forwarded = &origin->forwarded,
+		.rules = origin->rules,
+		.own = &server->own,
+		.mask = origin->mask,
+	};
+}
+
+static bool listeners_prepare(struct server *server)
+{
+	struct address *own = arena_zalloc(&server->arena, server->bound_count, sizeof(*own));
+
+	if (!own || !system_interfaces(&server->arena, &server->own.interfaces, &server->own.interface_count))
+		return false;
+	for (size_t i = 0; i < server->bound_count; i++) {
+		own[i] = server->bound[i].address;
+		listener_prepare(server, &server->bound[i]);
+	}
+	server->own.listeners = own;
+	server->own.listener_count = server->bound_count;
+	return true;
+}
+
+/* ---- names ---- */
+
+/* "a,b:53,[::1]:53": the servers as c-ares wants them. NULL: out of memory. */
+static const char *resolver_servers(struct server *server)
+{
+	const struct setting_strings *servers = &server->snapshot->settings.resolver.servers;
+	struct span list = SPAN("");
+
+	for (size_t i = 0; i < servers->count && list.at; i++)
+		list = arena_format(&server->arena, "%.*s%s%s", SPAN_ARG(list), i ? "," : "", servers->items[i].text);
+	return (const char *)list.at;
+}
+
+static bool resolver_prepare(struct server *server)
+{
+	const struct resolver_keys *keys = &server->snapshot->settings.resolver;
+	struct span text;
+
+	server->resolver = (struct resolver_settings){
+		.servers = resolver_servers(server),
+		.family = (enum resolver_family)keys->family,
+		.timeout_ms = keys->timeout,
+		.attempts = (unsigned)keys->attempts,
+		.cache_entries = RESOLVER_ENTRIES,
+	};
+	if (!server->resolver.servers)
+		return false;
+	map_init(&server->hosts, &server->memory);
+	if (keys->hosts && files_read(&server->arena, NULL, "/etc/hosts", &text) == NULL &&
+	    !resolver_hosts_parse(text, &server->arena, &server->hosts))
+		return false;
+	server->resolver.hosts = &server->hosts;
+	return true;
+}
+
+/* ---- workers ---- */
+
+static bool workers_prepare(struct server *server)
+{
+	const struct snapshot *snapshot = server->snapshot;
+	struct upstream_timeouts *timeouts =
+		arena_zalloc(&server->arena, snapshot->upstream_count + 1, sizeof(*timeouts));
+
+	server->workers = arena_zalloc(&server->arena, server->worker_count, sizeof(*server->workers));
+	if (!server->workers || !timeouts)
+		return false;
+	for (size_t i = 0; i < snapshot->upstream_count; i++)
+		timeouts[i] = snapshot_upstream_timeouts(snapshot, &snapshot->upstreams[i]);
+	server->upstream_timeouts = timeouts;
+	for (unsigned i = 0; i < server->worker_count; i++)
+		if (!worker_thread_init(server, i))
+			return false;
+	return true;
+}
+
+static bool workers_start(struct server *server)
+{
+	for (unsigned i = 0; i < server->worker_count; i++)
+		if (!worker_thread_start(&server->workers[i]))
+			return false;
+	return true;
+}
+
+static void workers_drain(struct server *server, bool cut)
+{
+	for (unsigned i = 0; i < server->worker_count; i++)
+		if (server->workers[i].started)
+			worker_thread_drain(&server->workers[i], cut);
+}
+
+/* ---- signals ---- */
+
+static void signals_block(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, set, NULL); /* every thread inherits it: only the main thread asks for them */
+	signal(SIGPIPE, SIG_IGN);
+}
+
+/* The next SIGTERM or SIGINT within `wait_ms` (-1: for ever). */
+static bool signal_to_end(struct server *server, const sigset_t *set, int wait_ms)
+{
+	struct timespec wait = {.tv_sec = wait_ms / 1000, .tv_nsec = (long)(wait_ms % 1000) * 1000000};
+	int signal;
+
+	do {
+		signal = wait_ms < 0 ? sigwaitinfo(set, NULL) : sigtimedwait(set, NULL, &wait);
+		if (signal == SIGHUP)
+			log_say(server->ring, LOG_WARNING, "SIGHUP is ignored: restart to read the configuration again");
+	} while (signal == SIGHUP || (signal < 0 && errno == EINTR));
+	return signal > 0;
+}
+
+static void run_until_told(struct server *server, const sigset_t *set)
+{
+	bool cut = false;
+
+	signal_to_end(server, set, -1);
+	log_say(server->ring, LOG_INFO, "draining");
+	workers_drain(server, false);
+	while (atomic_load(&server->running) > 0) {
+		if (!signal_to_end(server, set, 20) || cut)
+			continue;
+		cut = true;
+		log_say(server->ring, LOG_WARNING, "told twice: cutting what is still open");
+		workers_drain(server, true);
+	}
+}
+
+/* ---- all of it ---- */
+
+static bool server_init(struct server *server)
+{
+	const struct settings *settings = &server->snapshot->settings;
+
+	arena_init(&server->arena, &server->memory, NULL, NULL, 0);
+	server->access_fd = server->error_fd = -1;
+	server->worker_count = settings->workers ? (unsigned)settings->workers : system_cores();
+	via_prepare(server);
+	if (!sockets_bind(server) || !logs_start(server))
+		return false;
+	server->ring = log_ring_new(server->log, LOG_RING);
+	if (server->ring && listeners_prepare(server) && resolver_prepare(server) && workers_prepare(server) &&
+	    workers_start(server))
+		return true;
+	fprintf(stderr, "guise: cannot start: %s\n", errno ? strerror(errno) : "out of memory");
+	return false;
+}
+
+static void server_fini(struct server *server)
+{
+	for (unsigned i = 0; server->workers && i < server->worker_count; i++)
+		worker_thread_fini(&server->workers[i]);
+	sockets_close(server);
+	if (server->log)
+		log_stop(server->log);
+	log_close(server->access_fd);
+	log_close(server->error_fd);
+	map_fini(&server->hosts);
+	arena_fini(&server->arena);
+	clients_fini(&server->clients);
+}
+
+int server_run(struct snapshot *snapshot, const struct server_options *options)
+{
+	struct server *server = calloc(1, sizeof(*server));
+	sigset_t set;
+
+	if (!server)
+		return EXIT_FAILURE;
+	server->snapshot = snapshot;
+	signals_block(&set);
+	limits_prepare(server);
+	bool good = server_init(server);
+	if (good) {
+		banner_print(server, options->quiet);
+		run_until_told(server, &set);
+	} else {
+		workers_drain(server, true);
+	}
+	server_fini(server);
+	free(server);
+	return good ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,90 @@
+/*
+ * What the files of the server room share.
+ */
+#ifndef GUISE_SERVER_SERVER_INTERNAL_H
+#define GUISE_SERVER_SERVER_INTERNAL_H
+
+#include "core/worker.h"
+#include "net/listener.h"
+#include "net/resolver.h"
+#include "proxy/proxy.h"
+#include "server/clients.h"
+#include "server/server.h"
+
+#include <pthread.h>
+
+enum {
+	NAME_MOST = 96,
+	LOG_RING = 1024 * 1024, /* bytes for each thread: what a busy worker logs while the writer naps */
+};
+
+/* One bound address: what it means, and one socket for each worker (the same one for all where the kernel cannot share). */
+struct bound {
+	struct proxy_listener listener;
+	const struct snapshot_listener *origin;
+	const struct snapshot_address *written;
+	struct address address; /* with its real port */
+	char text[ADDRESS_TEXT];
+	int *sockets;
+	bool shared; /* one socket for all workers */
+};
+
+struct server;
+
+/* One worker's thread and what it accepts. */
+struct server_worker {
+	struct worker worker;
+	struct server *server;
+	pthread_t thread;
+	bool initialised, started;
+	struct acceptor *acceptors; /* one for each bound address */
+	struct letter order;        /* drain */
+	struct letter cut_order;    /* cut what is still open */
+	struct timer drain_check;
+	uint64_t drain_deadline; /* loop clock, ms */
+	struct timer resume;     /* acceptors paused at the connection limit */
+	bool full;
+	bool cut;
+};
+
+struct server {
+	struct snapshot *snapshot;
+	struct memory memory;
+	struct limits_settings limits; /* as configured, with what the system allows */
+	struct log *log;
+	struct log_ring *ring; /* the main thread's */
+	int access_fd, error_fd;
+	struct bound *bound;
+	size_t bound_count;
+	struct guard_own own; /* for the egress guard */
+	struct arena arena;   /* what lives as long as the server */
+	struct resolver_settings resolver;
+	struct map hosts; /* what /etc/hosts said */
+	const struct upstream_timeouts *upstream_timeouts; /* one for each group */
+	struct clients clients;
+	char via[NAME_MOST];
+	struct server_worker *workers;
+	unsigned worker_count;
+	atomic_uint running; /* workers that have not ended */
+};
+
+/* sockets.c: binds everything the snapshot names. False: it was said what failed, and by which key. */
+WARN_UNUSED bool sockets_bind(struct server *server);
+void sockets_close(struct server *server);
+
+/* system.c: what the machine has and allows. */
+unsigned system_cores(void);                          /* that this process may use */
+uint64_t system_memory(void);                         /* bytes: RAM, or the control group's limit where lower */
+uint64_t system_descriptors(void);                    /* raises the soft limit to the hard one; the limit */
+bool system_interfaces(struct arena *arena, const struct address **addresses, size_t *count); /* false: out of memory */
+
+/* worker_thread.c */
+WARN_UNUSED bool worker_thread_init(struct server *server, unsigned index); /* false: out of memory or descriptors */
+void worker_thread_fini(struct server_worker *worker);
+WARN_UNUSED bool worker_thread_start(struct server_worker *worker);
+void worker_thread_drain(struct server_worker *worker, bool cut); /* from the main thread */
+
+/* banner.c */
+void banner_print(const struct server *server, bool quiet);
+
+#endif

@@ -1,0 +1,115 @@
+/*
+ * Binding: the one place where listening sockets come from, before the workers start.
+ */
+#include "server/server_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static size_t addresses_wanted(const struct snapshot *snapshot)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < snapshot->listener_count; i++)
+		count += snapshot->listeners[i].address_count;
+	return count;
+}
+
+static const char *face_name(const struct bound *bound)
+{
+	return bound->origin->face == SNAPSHOT_FORWARD ? "forward" : "reverse";
+}
+
+/* guise.yaml:3:5: forward[0].listen: 127.0.0.1:80: cannot bind: Permission denied */
+static void complain(const struct server *server, const struct bound *bound, const char *what, int error)
+{
+	const struct setting_place *place = &bound->written->place;
+
+	if (server->snapshot->file && place->line)
+		fprintf(stderr, "%s:%u:%u: ", server->snapshot->file, place->line, place->column);
+	else
+		fputs("guise: ", stderr);
+	fprintf(stderr, "%s[%u].listen: %s: %s", face_name(bound), bound->origin->index, bound->written->text, what);
+	if (error == EADDRINUSE)
+		fputs(": another program listens there already", stderr);
+	else if (error == EACCES && bound->address.port && bound->address.port < 1024)
+		fputs(": ports below 1024 need the right to bind them (root, or CAP_NET_BIND_SERVICE)", stderr);
+	else if (error)
+		fprintf(stderr, ": %s", strerror(error));
+	fputc('\n', stderr);
+}
+
+/* The first socket finds the port (0 asks for any), the others join it. */
+static bool bind_one(struct server *server, struct bound *bound)
+{
+	bool dual = bound->written->dual;
+	const char *what = "cannot listen";
+
+	if (listener_in_use(&bound->address, dual)) {
+		complain(server, bound, what, EADDRINUSE);
+		return false;
+	}
+	bound->shared = bound->address.family == ADDRESS_UNIX;
+	for (unsigned i = 0; i < server->worker_count; i++) {
+		if (i > 0 && bound->shared) {
+			bound->sockets[i] = bound->sockets[0];
+			continue;
+		}
+		bound->sockets[i] = listener_bind(&bound->address, dual, &what);
+		if (bound->sockets[i] < 0) {
+			complain(server, bound, what, errno);
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool bound_init(struct server *server, struct bound *bound, const struct snapshot_listener *origin,
+		       const struct snapshot_address *written)
+{
+	*bound = (struct bound){.origin = origin, .written = written, .address = written->address};
+	bound->sockets = arena_zalloc(&server->arena, server->worker_count, sizeof(int));
+	if (!bound->sockets)
+		return false;
+	for (unsigned i = 0; i < server->worker_count; i++)
+		bound->sockets[i] = -1;
+	return true;
+}
+
+bool sockets_bind(struct server *server)
+{
+	const struct snapshot *snapshot = server->snapshot;
+	size_t wanted = addresses_wanted(snapshot);
+	bool good = true;
+
+	server->bound = arena_zalloc(&server->arena, wanted, sizeof(*server->bound));
+	if (!server->bound)
+		return false;
+	for (size_t i = 0; i < snapshot->listener_count; i++) {
+		const struct snapshot_listener *listener = &snapshot->listeners[i];
+		for (size_t j = 0; j < listener->address_count; j++) {
+			struct bound *bound = &server->bound[server->bound_count];
+			if (!bound_init(server, bound, listener, &listener->addresses[j]))
+				return false;
+			server->bound_count++;
+			good &= bind_one(server, bound); /* all that is wrong, in one run */
+			bound->text[address_format(&bound->address, bound->text)] = '\0';
+		}
+	}
+	return good;
+}
+
+void sockets_close(struct server *server)
+{
+	for (size_t i = 0; i < server->bound_count; i++) {
+		struct bound *bound = &server->bound[i];
+		unsigned count = bound->shared ? 1 : server->worker_count;
+		for (unsigned j = 0; j < count; j++)
+			if (bound->sockets[j] >= 0)
+				close(bound->sockets[j]);
+		if (bound->shared && bound->sockets[0] >= 0 && bound->address.path[0] != '@')
+			unlink(bound->address.path);
+	}
+	server->bound_count = 0;
+}

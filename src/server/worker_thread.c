@@ -1,0 +1,210 @@
+/*
+ * One worker's thread: its rooms, its acceptors, its end. Set up on the main thread before it starts; afterwards only the worker's own
+ * thread touches it, and orders come by mailbox.
+ */
+#include "server/server_internal.h"
+
+#include "exchange/exchange.h"
+#include "http/h1/server.h"
+#include "upstream/group.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+enum {
+	DRAIN_CHECK_MS = 10,
+	FULL_CHECK_MS = 20,
+};
+
+/* ---- accepting ---- */
+
+static void acceptors_pause(struct server_worker *self)
+{
+	if (self->full)
+		return;
+	self->full = true;
+	log_say(self->worker.log, LOG_WARNING, "limits.connections is reached: new connections wait");
+	for (size_t i = 0; i < self->server->bound_count; i++)
+		acceptor_pause(&self->acceptors[i]);
+	loop_timer_start(&self->worker.loop, &self->resume, FULL_CHECK_MS);
+}
+
+static void acceptors_resume(struct timer *timer)
+{
+	struct server_worker *self = CONTAINER_OF(timer, struct server_worker, resume);
+
+	if (self->worker.draining)
+		return;
+	if (!clients_have_room(&self->server->clients)) {
+		loop_timer_start(&self->worker.loop, timer, FULL_CHECK_MS);
+		return;
+	}
+	self->full = false;
+	for (size_t i = 0; i < self->server->bound_count; i++)
+		acceptor_resume(&self->acceptors[i]);
+}
+
+static void on_client_gone(void *owner, const struct client *client)
+{
+	struct server_worker *self = owner;
+
+	clients_leave(&self->server->clients, &client->address);
+}
+
+static void on_accept(struct acceptor *acceptor, int fd, const struct address *peer)
+{
+	struct server_worker *self = CONTAINER_OF(acceptor->worker, struct server_worker, worker);
+	const struct bound *bound = acceptor->owner;
+
+	if (memory_pressure(&self->server->memory) == MEMORY_FULL) {
+		close(fd);
+		return;
+	}
+	switch (clients_enter(&self->server->clients, peer)) {
+	case CLIENTS_ADMITTED:
+		/* The next one is not even accepted: it waits in the kernel's queue. */
+		if (!clients_have_room(&self->server->clients))
+			acceptors_pause(self);
+		if (h1_server_open(&self->worker, fd, peer, &bound->listener.service, on_client_gone, self))
+			return;
+		clients_leave(&self->server->clients, peer);
+		break;
+	case CLIENTS_FULL:
+		acceptors_pause(self);
+		break;
+	case CLIENTS_TOO_MANY:
+		break;
+	}
+	close(fd);
+}
+
+static const struct acceptor_ops acceptor_ops = {.on_accept = on_accept};
+
+/* ---- orders ---- */
+
+static void check_drained(struct timer *timer)
+{
+	struct server_worker *self = CONTAINER_OF(timer, struct server_worker, drain_check);
+	struct loop *loop = &self->worker.loop;
+
+	h1_server_drain(&self->worker);
+	upstream_drain(&self->worker);
+	if (conn_count(&self->worker) == 0 && exchange_count(&self->worker) == 0) {
+		loop_stop(loop);
+		return;
+	}
+	if (self->cut || loop->now >= self->drain_deadline) {
+		h1_server_cut(&self->worker);
+		loop_stop(loop);
+		return;
+	}
+	loop_timer_start(loop, timer, DRAIN_CHECK_MS);
+}
+
+static void on_order(struct letter *letter, void *owner)
+{
+	struct server_worker *self = CONTAINER_OF(letter, struct server_worker, order);
+
+	if (!self->worker.draining) {
+		self->worker.draining = true;
+		self->drain_deadline = self->worker.loop.now + self->server->snapshot->settings.timeouts.drain;
+		for (size_t i = 0; i < self->server->bound_count; i++)
+			acceptor_stop(&self->acceptors[i]);
+	}
+	check_drained(&self->drain_check);
+}
+
+static void on_cut(struct letter *letter, void *owner)
+{
+	struct server_worker *self = CONTAINER_OF(letter, struct server_worker, cut_order);
+
+	self->cut = true;
+	on_order(&self->order, owner);
+}
+
+void worker_thread_drain(struct server_worker *self, bool cut)
+{
+	struct letter *letter = cut ? &self->cut_order : &self->order;
+
+	letter->open = cut ? on_cut : on_order;
+	mailbox_post(&self->worker.mailbox, letter);
+}
+
+/* ---- the thread ---- */
+
+static void *worker_main(void *argument)
+{
+	struct server_worker *self = argument;
+
+	loop_run(&self->worker.loop);
+	atomic_fetch_sub(&self->server->running, 1);
+	return NULL;
+}
+
+static bool acceptors_start(struct server_worker *self)
+{
+	struct server *server = self->server;
+
+	for (size_t i = 0; i < server->bound_count; i++) {
+		struct bound *bound = &server->bound[i];
+		if (!acceptor_start(&self->acceptors[i], &self->worker, bound->sockets[self->worker.index], &bound->address,
+				    &acceptor_ops, bound))
+			return false;
+	}
+	return true;
+}
+
+static bool rooms_init(struct server_worker *self)
+{
+	const struct server *server = self->server;
+	const struct snapshot *snapshot = server->snapshot;
+	struct worker *worker = &self->worker;
+
+	return conn_room_init(worker) && resolver_init(worker, &server->resolver) && exchange_room_init(worker) &&
+	       h1_room_init(worker) &&
+	       upstream_room_init(worker, snapshot->upstreams, server->upstream_timeouts, snapshot->upstream_count);
+}
+
+bool worker_thread_init(struct server *server, unsigned index)
+{
+	struct server_worker *self = &server->workers[index];
+	struct log_ring *ring = log_ring_new(server->log, LOG_RING);
+
+	self->server = server;
+	timer_init(&self->drain_check, check_drained);
+	timer_init(&self->resume, acceptors_resume);
+	if (!ring || !worker_init(&self->worker, index, &server->memory, ring))
+		return false;
+	self->initialised = true;
+	self->acceptors = arena_zalloc(&server->arena, server->bound_count, sizeof(*self->acceptors));
+	return self->acceptors && rooms_init(self) && acceptors_start(self);
+}
+
+bool worker_thread_start(struct server_worker *self)
+{
+	atomic_fetch_add(&self->server->running, 1);
+	self->started = pthread_create(&self->thread, NULL, worker_main, self) == 0;
+	if (!self->started)
+		atomic_fetch_sub(&self->server->running, 1);
+	return self->started;
+}
+
+void worker_thread_fini(struct server_worker *self)
+{
+	struct worker *worker = &self->worker;
+
+	if (!self->initialised)
+		return;
+	if (self->started)
+		pthread_join(self->thread, NULL);
+	/* What was retired in the last turn, or is closed now, goes with the loop's last tasks. */
+	upstream_room_fini(worker);
+	if (worker->slots[WORKER_SLOT_RESOLVER])
+		resolver_fini(worker);
+	loop_turn(&worker->loop, 0);
+	h1_room_fini(worker);
+	exchange_room_fini(worker);
+	if (worker->slots[WORKER_SLOT_NET])
+		conn_room_fini(worker);
+	worker_fini(worker);
+}

@@ -103,6 +103,29 @@ static void test_copy_fills_up(void **state)
 	block_release(&f->buffers, block);
 }
 
+/* A copy that needs several blocks and does not get the last of them leaves the queue as it was. */
+static void test_copy_is_all_or_nothing(void **state)
+{
+	struct fixture *f = *state;
+	static uint8_t bytes[5 * BLOCK_LARGE];
+	assert_true(chunk_queue_copy(&f->buffers, &f->queue, SPAN("before")));
+	size_t used = atomic_load(&f->memory.used);
+	for (uint64_t every = 3; every < 11; every++) {
+		memory_fail_every(&f->memory, every);
+		assert_false(chunk_queue_copy(&f->buffers, &f->queue, span_make(bytes, sizeof(bytes))));
+		assert_int_equal(f->queue.bytes, 6);
+		assert_int_equal(chunks(&f->queue), 1);
+		while (f->buffers.large.free)
+			pool_shrink(&f->buffers.large, pool_get(&f->buffers.large));
+		while (f->buffers.chunks.free)
+			pool_shrink(&f->buffers.chunks, pool_get(&f->buffers.chunks));
+		assert_int_equal(atomic_load(&f->memory.used), used);
+	}
+	memory_fail_every(&f->memory, 0);
+	assert_true(chunk_queue_copy(&f->buffers, &f->queue, span_make(bytes, sizeof(bytes))));
+	assert_int_equal(f->queue.bytes, 6 + sizeof(bytes));
+}
+
 static void test_static_and_vectors(void **state)
 {
 	struct fixture *f = *state;

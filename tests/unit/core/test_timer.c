@@ -138,6 +138,21 @@ static void test_moves(void **state)
 	timer_stop(&wheel, &probe.timer);
 }
 
+/* A timer that was stopped leaves nothing behind that would wake the loop. */
+static void test_stopped_wakes_nobody(void **state)
+{
+	struct probe near, far;
+	timer_wheel_init(&wheel, 1);
+	probe_init(&near, &wheel);
+	probe_init(&far, &wheel);
+	timer_start(&wheel, &far.timer, 3600 * 1000);
+	uint64_t wait = timer_wheel_wait(&wheel);
+	timer_start(&wheel, &near.timer, 5);
+	assert_int_equal(timer_wheel_wait(&wheel), 5);
+	timer_stop(&wheel, &near.timer);
+	assert_int_equal(timer_wheel_wait(&wheel), wait);
+}
+
 /* After a suspend a periodic timer fires once, not once for each period that was slept through. */
 static void test_suspend(void **state)
 {
@@ -257,13 +272,10 @@ static void test_random_schedules(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_exact_delays),
-		cmocka_unit_test(test_wait_leads_there),
-		cmocka_unit_test(test_no_delay),
-		cmocka_unit_test(test_stop_of_another_that_is_due),
-		cmocka_unit_test(test_moves),
-		cmocka_unit_test(test_suspend),
-		cmocka_unit_test(test_random_schedules),
+		cmocka_unit_test(test_exact_delays), cmocka_unit_test(test_wait_leads_there),
+		cmocka_unit_test(test_no_delay),     cmocka_unit_test(test_stop_of_another_that_is_due),
+		cmocka_unit_test(test_moves),        cmocka_unit_test(test_stopped_wakes_nobody),
+		cmocka_unit_test(test_suspend),      cmocka_unit_test(test_random_schedules),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -53,6 +53,8 @@ static bool is_trusted(const struct forwarded_policy *policy, const struct addre
 {
 	if (address->family == ADDRESS_UNIX)
 		return policy->trust_unix;
+	if (address->family == ADDRESS_NONE)
+		return false;
 	for (size_t i = 0; i < policy->trusted_count; i++) {
 		if (network_contains(&policy->trusted[i], address))
 			return true;

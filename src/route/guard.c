@@ -49,6 +49,15 @@ bool guard_is_own(const struct guard_own *own, const struct address *target)
 	return false;
 }
 
+bool guard_is_server(const struct guard_own *own, const struct address *target)
+{
+	for (size_t i = 0; i < own->server_count; i++) {
+		if (own->servers[i].port == target->port && address_equal_ip(&own->servers[i], target))
+			return true;
+	}
+	return false;
+}
+
 static void explain(struct guard_verdict *verdict, const struct address *target)
 {
 	const struct special_range *special = verdict->special;
@@ -58,6 +67,8 @@ static void explain(struct guard_verdict *verdict, const struct address *target)
 	ip[size_min(address_format_ip(target, ip), sizeof(ip) - 1)] = '\0';
 	if (verdict->outcome == GUARD_OWN)
 		snprintf(why, sizeof(why), "is where this process listens (port %u)", target->port);
+	else if (verdict->outcome == GUARD_SERVER)
+		snprintf(why, sizeof(why), "is an upstream server of this process (port %u)", target->port);
 	else
 		snprintf(why, sizeof(why), "is not public (%.70s, %.30s)", special->name, special->rfc);
 	snprintf(verdict->text, sizeof(verdict->text),
@@ -82,6 +93,8 @@ struct guard_verdict guard_judge(const struct rules *rules, const struct guard_o
 	verdict.special = address_special(&target);
 	if (verdict.special)
 		verdict.outcome = GUARD_SPECIAL;
+	if (own && guard_is_server(own, &target))
+		verdict.outcome = GUARD_SERVER;
 	if (own && guard_is_own(own, &target))
 		verdict.outcome = GUARD_OWN;
 	if (verdict.outcome != GUARD_ALLOW)

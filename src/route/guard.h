@@ -1,6 +1,6 @@
 /*
  * The egress guard, the second gate of a forward listener: judges the very address that will be connected to. One that is not public
- * (IANA special-purpose registries), or where this process itself listens, passes only when the rule that decides is an
+ * (IANA special-purpose registries), or where this process itself listens or sends to as a reverse proxy, passes only when the rule that decides is an
  * allow which names the address or a network it is in. Pure; immutable; any thread.
  */
 #ifndef GUISE_ROUTE_GUARD_H
@@ -18,15 +18,19 @@ struct guard_own {
 	size_t listener_count;
 	const struct address *interfaces;
 	size_t interface_count;
+	const struct address *servers; /* of the upstream groups, as far as they are known by address; with port */
+	size_t server_count;
 };
 
-bool guard_is_own(const struct guard_own *own, const struct address *target); /* address and port */
+bool guard_is_own(const struct guard_own *own, const struct address *target); /* a listener: address and port */
+bool guard_is_server(const struct guard_own *own, const struct address *target); /* an upstream server */
 
 enum guard_outcome {
 	GUARD_ALLOW,
 	GUARD_RULE,    /* the rules deny it: ERROR_DENIED */
 	GUARD_SPECIAL, /* not a public address: ERROR_TARGET_PROHIBITED */
 	GUARD_OWN,     /* one of our own listeners: ERROR_TARGET_PROHIBITED */
+	GUARD_SERVER,  /* one of our upstream servers: ERROR_TARGET_PROHIBITED */
 };
 
 enum { GUARD_TEXT = 288 };

@@ -87,7 +87,11 @@ static bool compile_domains(const struct setting_strings *given, struct arena *a
 		const char *wrong = domain_pattern_parse(span_make(item->text, item->len), arena, &pattern);
 
 		if (!wrong && pattern.literal)
-			wrong = "an address is named by \"addresses\"";
+			diagnostics_warning(
+				diagnostics, item->place,
+				"domain \"%s\" is an address: it holds only where that is what is asked for, and opens "
+				"nothing; \"addresses\" names addresses",
+				item->text);
 		if (!wrong && !domain_set_add(&rule->domains, &pattern))
 			wrong = "out of memory";
 		if (wrong) {

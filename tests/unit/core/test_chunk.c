@@ -302,10 +302,15 @@ static void test_random_walk_without_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_block_sizes),   TEST(test_add_refers_or_copies),
-		TEST(test_copy_fills_up), TEST(test_static_and_vectors),
-		TEST(test_reserve),       TEST(test_move_joins_neighbours),
-		TEST(test_random_walk),   TEST(test_random_walk_without_memory),
+		TEST(test_block_sizes),
+		TEST(test_add_refers_or_copies),
+		TEST(test_copy_fills_up),
+		TEST(test_copy_is_all_or_nothing),
+		TEST(test_static_and_vectors),
+		TEST(test_reserve),
+		TEST(test_move_joins_neighbours),
+		TEST(test_random_walk),
+		TEST(test_random_walk_without_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -78,18 +78,13 @@ static void log_close(int fd)
 
 /* ---- listeners ---- */
 
-/* In Via: a name of this process alone, unless the configuration gave one, so that loops are told from chains. */
-static void via_prepare(struct server *server)
+/* In Via: the name, and a tag of this listener in this process alone, so that loops are told from chains. */
+static void via_prepare(struct server *server, struct bound *bound)
 {
-	const struct setting_string *name = &server->snapshot->settings.name;
 	uint32_t tag;
 
-	if (name->place.line) {
-		snprintf(server->via, sizeof(server->via), "%s", name->text);
-		return;
-	}
 	random_secret(&tag, sizeof(tag));
-	snprintf(server->via, sizeof(server->via), "%s-%08x", name->text, tag);
+	snprintf(bound->via, sizeof(bound->via), "%s-%08x", server->snapshot->settings.name.text, tag);
 }
 
 static enum log_addresses log_addresses_of(const struct server *server, enum proxy_face face)
@@ -117,7 +112,7 @@ static void listener_prepare(struct server *server, struct bound *bound)
 		.face = face,
 		.text = span_of(bound->text),
 		.name = span_make(settings->name.text, settings->name.len),
-		.via = span_of(server->via),
+		.via = span_of(bound->via),
 		.log_format = (enum log_format)settings->log.format,
 		.log_addresses = log_addresses_of(server, face),
 		.router = origin->router,
@@ -136,6 +131,7 @@ static bool listeners_prepare(struct server *server)
 		return false;
 	for (size_t i = 0; i < server->bound_count; i++) {
 		own[i] = server->bound[i].address;
+		via_prepare(server, &server->bound[i]);
 		listener_prepare(server, &server->bound[i]);
 	}
 	server->own.listeners = own;
@@ -264,7 +260,6 @@ static bool server_init(struct server *server)
 	arena_init(&server->arena, &server->memory, NULL, NULL, 0);
 	server->access_fd = server->error_fd = -1;
 	server->worker_count = settings->workers ? (unsigned)settings->workers : system_cores();
-	via_prepare(server);
 	if (!sockets_bind(server) || !logs_start(server))
 		return false;
 	server->ring = log_ring_new(server->log, LOG_RING);

@@ -24,7 +24,8 @@ struct bound {
 	const struct snapshot_listener *origin;
 	const struct snapshot_address *written;
 	struct address address; /* with its real port */
-	char text[ADDRESS_TEXT];
+	char text[ADDRESS_TEXT + 1];
+	char via[NAME_MOST];
 	int *sockets;
 	bool shared; /* one socket for all workers */
 };
@@ -62,7 +63,6 @@ struct server {
 	struct map hosts; /* what /etc/hosts said */
 	const struct upstream_timeouts *upstream_timeouts; /* one for each group */
 	struct clients clients;
-	char via[NAME_MOST];
 	struct server_worker *workers;
 	unsigned worker_count;
 	atomic_uint running; /* workers that have not ended */

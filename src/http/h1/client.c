@@ -197,6 +197,21 @@ static size_t h1_client_read_head(struct h1_client *client, struct span bytes)
 	return end;
 }
 
+static void h1_client_on_data(struct h1_client *client, struct h1_call *call, struct block *block, struct span data)
+{
+	switch (flow_push(call->stream.in, block, data)) {
+	case FLOW_ROOM:
+		break;
+	case FLOW_FULL:
+		conn_read_stop(client->session.conn);
+		break;
+	case FLOW_NO_MEMORY:
+		h1_client_fail(client, error_make(ERROR_MEMORY, NULL));
+		break;
+	}
+}
+
+/* Reads the body as far as `bytes` go. Answers how many of them were used: all, unless the body ends in between. */
 static size_t h1_client_read_body(struct h1_client *client, struct block *block, struct span bytes)
 {
 	struct h1_call *call = client->call;
@@ -205,31 +220,24 @@ static size_t h1_client_read_body(struct h1_client *client, struct block *block,
 	struct span in = bytes, data = {0};
 	struct error error = ERROR_OK;
 
-	switch (h1_body_read(&call->body, &in, &data, &x->arena, &limits, true, &error)) {
-	case H1_BODY_DATA:
-		switch (flow_push(call->stream.in, block, data)) {
-		case FLOW_ROOM:
+	while (client->call == call) {
+		switch (h1_body_read(&call->body, &in, &data, &x->arena, &limits, true, &error)) {
+		case H1_BODY_DATA:
+			h1_client_on_data(client, call, block, data);
 			break;
-		case FLOW_FULL:
-			conn_read_stop(client->session.conn);
-			break;
-		case FLOW_NO_MEMORY:
-			h1_client_fail(client, error_make(ERROR_MEMORY, NULL));
-			break;
+		case H1_BODY_MORE:
+			return bytes.len;
+		case H1_BODY_END:
+			/* Bytes after the end belong to no request: whatever they are, this connection is not used again. */
+			call->reusable &= in.len == 0;
+			h1_client_end_response(client);
+			return bytes.len - in.len;
+		case H1_BODY_BAD:
+			h1_client_fail(client, error);
+			return bytes.len;
 		}
-		break;
-	case H1_BODY_MORE:
-		break;
-	case H1_BODY_END:
-		/* Bytes after the end belong to no request: whatever they are, this connection is not used again. */
-		call->reusable &= in.len == 0;
-		h1_client_end_response(client);
-		break;
-	case H1_BODY_BAD:
-		h1_client_fail(client, error);
-		break;
 	}
-	return bytes.len - in.len;
+	return bytes.len;
 }
 
 /* Uses what it can of `bytes`. The connection may be closed afterwards. */

@@ -207,7 +207,24 @@ static void h1_server_on_data(struct h1_server *server, struct h1_pair *pair, st
 	}
 }
 
-/* One step through a body. Answers how many bytes were used. */
+static void h1_server_on_body_end(struct h1_server *server, struct h1_pair *pair)
+{
+	pair->request_done = true;
+	server->read_deadline = 0;
+	if (!pair->discard)
+		flow_finish(&pair->exchange->request_body, pair->body.trailers);
+	h1_pair_finish_if_done(pair);
+}
+
+static void h1_server_on_bad_body(struct h1_server *server, struct h1_pair *pair, const struct error *error)
+{
+	pair->discard = true;
+	pair->exchange->close_after = true;
+	conn_read_stop(server->conn);
+	exchange_fail(pair->exchange, error);
+}
+
+/* Reads the body as far as `bytes` go. Answers how many of them were used: all, unless the body ends in between. */
 static size_t h1_server_read_body(struct h1_server *server, struct block *block, struct span bytes)
 {
 	struct h1_pair *pair = server->pair;
@@ -216,27 +233,22 @@ static size_t h1_server_read_body(struct h1_server *server, struct block *block,
 	struct span in = bytes, data = {0};
 	struct error error = ERROR_OK;
 
-	switch (h1_body_read(&pair->body, &in, &data, &x->arena, &limits, false, &error)) {
-	case H1_BODY_DATA:
-		h1_server_on_data(server, pair, block, data);
-		break;
-	case H1_BODY_MORE:
-		break;
-	case H1_BODY_END:
-		pair->request_done = true;
-		server->read_deadline = 0;
-		if (!pair->discard)
-			flow_finish(&x->request_body, pair->body.trailers);
-		h1_pair_finish_if_done(pair);
-		break;
-	case H1_BODY_BAD:
-		pair->discard = true;
-		x->close_after = true;
-		conn_read_stop(server->conn);
-		exchange_fail(x, &error);
-		return bytes.len;
+	while (server->pair == pair) {
+		switch (h1_body_read(&pair->body, &in, &data, &x->arena, &limits, false, &error)) {
+		case H1_BODY_DATA:
+			h1_server_on_data(server, pair, block, data);
+			break;
+		case H1_BODY_MORE:
+			return bytes.len;
+		case H1_BODY_END:
+			h1_server_on_body_end(server, pair);
+			return bytes.len - in.len;
+		case H1_BODY_BAD:
+			h1_server_on_bad_body(server, pair, &error);
+			return bytes.len;
+		}
 	}
-	return bytes.len - in.len;
+	return bytes.len;
 }
 
 /* ---- bytes ---- */

@@ -6,8 +6,6 @@
 
 #include "net/room_internal.h"
 
-#include <unistd.h>
-
 enum {
 	LINGER_MS = 2000,          /* from our FIN on */
 	LINGER_STALLED_MS = 30000, /* while the peer takes nothing of what is queued */
@@ -116,10 +114,8 @@ void conn_room_fini(struct worker *worker)
 
 	while (!list_empty(&room->lingering))
 		leave(CONTAINER_OF(room->lingering.next, struct lingering, link));
-	for (unsigned i = 0; i < room->kept_pipes; i++) {
-		close(room->pipes[i][0]);
-		close(room->pipes[i][1]);
-	}
+	for (unsigned i = 0; i < room->kept_pipes; i++)
+		net_pipe_close(&room->pipes[i]);
 	pool_fini(&room->conns);
 	memory_free(worker->memory, room, sizeof(*room));
 	worker->slots[WORKER_SLOT_NET] = NULL;

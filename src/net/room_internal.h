@@ -8,13 +8,20 @@
 
 enum { NET_KEPT_PIPES = 16 };
 
+struct net_pipe {
+	int out, in; /* read from `out` what was written to `in`; -1: none */
+	size_t size; /* bytes it can hold */
+};
+
 struct net_room {
 	struct pool conns;
-	size_t open;                  /* connections, lingering ones too */
-	struct link lingering;        /* struct linger: nobody else knows them any more */
-	int pipes[NET_KEPT_PIPES][2]; /* empty pipes for splice.c to use again */
+	size_t open;                           /* connections, lingering ones too */
+	struct link lingering;                 /* struct linger: nobody else knows them any more */
+	struct net_pipe pipes[NET_KEPT_PIPES]; /* empty ones, for splice.c to use again */
 	unsigned kept_pipes;
 };
+
+void net_pipe_close(struct net_pipe *pipe); /* splice.c */
 
 static inline struct net_room *net_room(const struct worker *worker)
 {

@@ -1,6 +1,8 @@
 /*
  * Moves bytes between two plain connections inside the kernel (splice(2) through a pipe for each direction). Used by
- * tunnels once both flows are empty and a direction has shown bulk.
+ * tunnels once both flows are empty and a direction has shown bulk. On the connections' worker.
+ *
+ * splice(2) knows no MSG_NOSIGNAL: the process must ignore SIGPIPE.
  */
 #ifndef GUISE_NET_SPLICE_H
 #define GUISE_NET_SPLICE_H
@@ -12,7 +14,10 @@ struct splice;
 struct splice_ops {
 	/* Bytes moved since the last call, for counters and idle timers; at most once a turn and direction. */
 	void (*on_moved)(struct splice *splice, uint64_t a_to_b, uint64_t b_to_a);
-	/* Both directions have ended (FIN passed on both ways), or one side broke: *error tells, ERROR_NONE for a good end. */
+	/*
+	 * Both directions have ended (FIN passed on both ways), or one side broke: *error tells, ERROR_NONE for a good end. The
+	 * splice is gone with it; the connections have their owner back, no ops, and are good to be closed, reset or lingered.
+	 */
 	void (*on_done)(struct splice *splice, const struct error *error);
 };
 

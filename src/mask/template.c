@@ -174,18 +174,23 @@ static bool is_hexadecimal(uint8_t byte)
 	return ascii_is_digit(byte) || (ascii_lower(byte) >= 'a' && ascii_lower(byte) <= 'f');
 }
 
-/* Whether the byte stands for itself in a URI (RFC 3986 2): unreserved, reserved, or the beginning of an encoding. */
-static bool is_uri_byte(struct span text, size_t at)
+/*
+ * Whether the byte stands for itself in a URI (RFC 3986 2): unreserved, reserved, or the beginning of an encoding. What the
+ * configuration says is taken at its word, as long as it is visible ASCII.
+ */
+static bool is_uri_byte(struct span text, size_t at, bool literal)
 {
 	uint8_t byte = text.at[at];
 
+	if (literal)
+		return byte > ' ' && byte < 0x7f;
 	if (byte == '%')
 		return at + 2 < text.len && is_hexadecimal(text.at[at + 1]) && is_hexadecimal(text.at[at + 2]);
 	return byte > ' ' && byte < 0x7f && !memchr("\"<>\\^`{|}", byte, 9);
 }
 
 /* Writes one value, or counts only when `out` is NULL; the number of bytes. */
-static size_t put(const struct template *template, struct span text, uint8_t *out)
+static size_t put(const struct template *template, struct span text, bool literal, uint8_t *out)
 {
 	static const uint8_t digits[] = "0123456789ABCDEF";
 	size_t len = 0;
@@ -193,7 +198,7 @@ static size_t put(const struct template *template, struct span text, uint8_t *ou
 	for (size_t i = 0; i < text.len; i++) {
 		uint8_t byte = text.at[i];
 
-		if (template->location && !is_uri_byte(text, i)) {
+		if (template->location && !is_uri_byte(text, i, literal)) {
 			if (out)
 				memcpy(out + len, (uint8_t[]){'%', digits[byte >> 4], digits[byte & 15]}, 3);
 			len += 3;
@@ -221,7 +226,7 @@ static size_t put_all(const struct template *template, const struct template_con
 		if (brackets && out)
 			out[len] = '[';
 		len += brackets;
-		len += put(template, value, out ? out + len : NULL);
+		len += put(template, value, part->variable == VARIABLE_LITERAL, out ? out + len : NULL);
 		if (brackets && out)
 			out[len] = ']';
 		len += brackets;

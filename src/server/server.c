@@ -204,7 +204,7 @@ static bool workers_start(struct server *server)
 
 static void workers_drain(struct server *server, bool cut)
 {
-	for (unsigned i = 0; i < server->worker_count; i++)
+	for (unsigned i = 0; server->workers && i < server->worker_count; i++)
 		if (server->workers[i].started)
 			worker_thread_drain(&server->workers[i], cut);
 }

@@ -152,7 +152,8 @@ void exchange_send_head(struct exchange *x)
 
 void exchange_reply(struct exchange *x, struct span body)
 {
-	bool bodiless = x->request.method == HTTP_METHOD_HEAD || x->response.status == 204 || x->response.status == 304;
+	bool bodiless = x->request.method == HTTP_METHOD_HEAD || x->response.status == 204 ||
+			x->response.status == 304;
 
 	exchange_drop_up(x, &(struct error){.code = ERROR_NONE});
 	flow_reset(&x->response_body);

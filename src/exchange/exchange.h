@@ -39,15 +39,15 @@ struct service {
 	const struct exchange_ops *ops;
 	const struct limits_settings *limits;
 	const struct timeouts_settings *timeouts;
-	struct span scheme;          /* "http" */
-	struct address local;        /* where it listens, for logs */
-	void *owner;                 /* the proxy's */
+	struct span scheme;   /* "http" */
+	struct address local; /* where it listens, for logs */
+	void *owner;          /* the proxy's */
 };
 
 /* The client's connection, as exchanges see it; shared by all exchanges on it. */
 struct client {
-	struct address address;   /* the peer, or what a trusted hop said */
-	uint64_t id;              /* of the connection, unique in the worker */
+	struct address address; /* the peer, or what a trusted hop said */
+	uint64_t id;            /* of the connection, unique in the worker */
 };
 
 enum exchange_state {
@@ -64,19 +64,19 @@ struct exchange {
 	const struct client *client;
 	struct http_head request;
 	struct http_head response;
-	struct stream *down, *up;       /* NULL: not there */
+	struct stream *down, *up; /* NULL: not there */
 	struct flow request_body, response_body;
-	struct error error;             /* the first thing that went wrong */
-	uint8_t state;                  /* enum exchange_state */
-	bool tunnel;                    /* both ends are raw */
-	bool head_is_bad;               /* the request could not be read: only log and reply */
-	uint64_t body_limit;            /* bytes of the request's body */
-	bool close_after;               /* the down connection must end with this exchange */
-	uint64_t began_us;              /* loop clock */
+	struct error error;  /* the first thing that went wrong */
+	uint8_t state;       /* enum exchange_state */
+	bool tunnel;         /* both ends are raw */
+	bool head_is_bad;    /* the request could not be read: only log and reply */
+	uint64_t body_limit; /* bytes of the request's body */
+	bool close_after;    /* the down connection must end with this exchange */
+	uint64_t began_us;   /* loop clock */
 	uint64_t id;
-	struct timer deadline;          /* timeouts.total */
+	struct timer deadline; /* timeouts.total */
 	struct loop_task retire;
-	void *proxy;                    /* the proxy room's state, in the arena */
+	void *proxy; /* the proxy room's state, in the arena */
 };
 
 /* Pools. Slot WORKER_SLOT_EXCHANGE. */
@@ -85,7 +85,8 @@ void exchange_room_fini(struct worker *worker);
 size_t exchange_count(const struct worker *worker); /* alive now */
 
 /* NULL: out of memory. `client` is borrowed until on_end. */
-WARN_UNUSED struct exchange *exchange_new(struct worker *worker, const struct service *service, const struct client *client);
+WARN_UNUSED struct exchange *exchange_new(struct worker *worker, const struct service *service,
+					  const struct client *client);
 /* The stream that brings the request, usually made in x->arena. */
 void exchange_attach_down(struct exchange *x, struct stream *down);
 

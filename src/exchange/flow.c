@@ -39,8 +39,11 @@ void flow_reset(struct flow *flow)
 	struct worker *worker = flow->worker;
 
 	flow_fini(flow);
-	*flow = (struct flow){
-		.worker = worker, .high = flow->start, .low = flow->start / 2, .start = flow->start, .ready = ready};
+	*flow = (struct flow){.worker = worker,
+			      .high = flow->start,
+			      .low = flow->start / 2,
+			      .start = flow->start,
+			      .ready = ready};
 }
 
 void flow_set_source(struct flow *flow, struct stream *source)

@@ -25,8 +25,8 @@ struct flow {
 	struct stream *source, *sink; /* borrowed; NULL when that end is not there (yet, or any more) */
 	struct http_fields *trailers; /* set by flow_finish; may be NULL */
 	struct loop_task ready;
-	bool fin;    /* the source has pushed its last byte */
-	bool full;   /* the source was told to wait */
+	bool fin;       /* the source has pushed its last byte */
+	bool full;      /* the source was told to wait */
 	uint8_t streak; /* windows in a row that the sink emptied while the source waited */
 };
 

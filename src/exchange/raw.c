@@ -9,7 +9,7 @@ struct raw_stream {
 	struct stream stream;
 	struct conn *conn;
 	struct splice *splice; /* moves the bytes of both ends; NULL: we do */
-	bool ended; /* the peer's FIN was seen */
+	bool ended;            /* the peer's FIN was seen */
 	raw_gone_fn *on_gone;
 	void *owner;
 };
@@ -242,10 +242,11 @@ bool raw_splice(struct exchange *x)
 
 	if (!down || !up || down->ops != &raw_stream_ops || up->ops != &raw_stream_ops || raw_of(down)->splice)
 		return false;
-	if (!flow_idle(&x->request_body) || !flow_idle(&x->response_body) || !raw_plain_conn(down) || !raw_plain_conn(up))
+	if (!flow_idle(&x->request_body) || !flow_idle(&x->response_body) || !raw_plain_conn(down) ||
+	    !raw_plain_conn(up))
 		return false;
-	struct splice *splice = splice_start(raw_of(down)->conn, raw_of(up)->conn, raw_of(down)->ended, raw_of(up)->ended,
-					     &raw_splice_ops, x);
+	struct splice *splice = splice_start(raw_of(down)->conn, raw_of(up)->conn, raw_of(down)->ended,
+					     raw_of(up)->ended, &raw_splice_ops, x);
 	raw_of(down)->splice = raw_of(up)->splice = splice;
 	return splice != NULL;
 }

@@ -12,8 +12,9 @@
  * NULL: out of memory, and the connection is as it was.
  */
 typedef void raw_gone_fn(void *owner);
-WARN_UNUSED struct stream *raw_stream_new(struct exchange *x, struct conn *conn, struct flow *in, struct flow *out,
-					  struct chunk_queue *early, bool ended, raw_gone_fn *on_gone, void *owner);
+WARN_UNUSED struct stream *raw_stream_new(struct exchange *x, struct conn *conn, struct flow *in,
+					  struct flow *out, struct chunk_queue *early, bool ended,
+					  raw_gone_fn *on_gone, void *owner);
 /*
  * From now on the kernel moves the bytes between both raw ends of a tunnel; totals are still counted in the flows. False: not now (bytes
  * are queued, a transport that is no bare socket, no pipe to be had), and everything goes on as before.

@@ -28,7 +28,7 @@ struct session {
 	const struct session_ops *ops;
 	const struct session_owner_ops *owner_ops;
 	void *owner;
-	struct link link; /* the owner's */
+	struct link link;  /* the owner's */
 	struct conn *conn; /* borrowed, for its addresses */
 	uint32_t served;   /* exchanges so far */
 };

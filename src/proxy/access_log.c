@@ -231,7 +231,8 @@ static void line_combined(struct line *line, const struct exchange *x, const str
 
 	line_address(line, x, p);
 	gmtime_r(&seconds, &tm);
-	line_add(line, span_make(time_text, strftime(time_text, sizeof(time_text), " - - [%d/%b/%Y:%H:%M:%S +0000] \"", &tm)));
+	line_add(line, span_make(time_text, strftime(time_text, sizeof(time_text),
+						     " - - [%d/%b/%Y:%H:%M:%S +0000] \"", &tm)));
 	line_text(line, x->request.method_text);
 	line_byte(line, ' ');
 	line_target(line, x, p);

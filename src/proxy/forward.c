@@ -15,7 +15,8 @@ static enum phase_result forward_identify(struct exchange *x, struct proxy_excha
 
 	if (!rules_source_allowed(p->listener->rules, &x->client->address))
 		return phase_fail(x, ERROR_DENIED, "this client may not use the proxy");
-	p->origin.client_text = arena_copy(&x->arena, span_make(text, address_format_ip(&x->client->address, text)));
+	p->origin.client_text =
+		arena_copy(&x->arena, span_make(text, address_format_ip(&x->client->address, text)));
 	return p->origin.client_text.at ? PHASE_NEXT : phase_fail(x, ERROR_MEMORY, NULL);
 }
 
@@ -129,7 +130,8 @@ static void forward_send(struct exchange *x, struct proxy_exchange *p, struct se
 
 static void forward_open_tunnel(struct exchange *x, struct proxy_exchange *p, struct conn *conn)
 {
-	struct stream *raw = raw_stream_new(x, conn, &x->response_body, &x->request_body, NULL, false, NULL, NULL);
+	struct stream *raw =
+		raw_stream_new(x, conn, &x->response_body, &x->request_body, NULL, false, NULL, NULL);
 
 	if (!raw) {
 		conn_close(conn);
@@ -175,7 +177,8 @@ static void forward_on_connected(struct connector *connector, struct conn *conn,
 		forward_open_session(x, p, conn);
 }
 
-static unsigned forward_filter(struct connector *connector, struct address *addresses, unsigned count, struct error *error)
+static unsigned forward_filter(struct connector *connector, struct address *addresses, unsigned count,
+			       struct error *error)
 {
 	struct proxy_exchange *p = CONTAINER_OF(connector, struct proxy_exchange, connector);
 	struct rule_query query = forward_query(p->exchange, NULL);
@@ -197,7 +200,8 @@ static struct session *forward_reuse(struct exchange *x, struct proxy_exchange *
 {
 	struct session *session;
 
-	while ((session = origin_take(x->worker, &x->client->address, x->request.host.host, forward_port(&x->request)))) {
+	while ((session = origin_take(x->worker, &x->client->address, x->request.host.host,
+				      forward_port(&x->request)))) {
 		struct rule_query query = forward_query(x, &session->conn->peer);
 		if (guard_judge(p->listener->rules, p->listener->own, &query).outcome == GUARD_ALLOW)
 			return session;
@@ -215,7 +219,8 @@ static void forward_try(struct exchange *x, struct proxy_exchange *p)
 
 	p->reused = session != NULL;
 	if (session) {
-		p->server_text = arena_copy(&x->arena, span_make(text, address_format(&session->conn->peer, text)));
+		p->server_text =
+			arena_copy(&x->arena, span_make(text, address_format(&session->conn->peer, text)));
 		forward_send(x, p, session);
 		return;
 	}

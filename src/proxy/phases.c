@@ -110,7 +110,8 @@ static void proxy_on_response(struct exchange *x)
 	bool good = true;
 
 	if (!http_status_is_interim(x->response.status))
-		good = p->listener->face == PROXY_FORWARD ? forward_mask_response_of(x, p) : reverse_mask_response(x, p);
+		good = p->listener->face == PROXY_FORWARD ? forward_mask_response_of(x, p) :
+							    reverse_mask_response(x, p);
 	if (!good) {
 		exchange_fail(x, &(struct error){.code = ERROR_MEMORY});
 		return;

@@ -27,11 +27,11 @@ struct proxy_exchange {
 	unsigned tries;
 
 	/* the current try */
-	int server;                /* of the group; forward: unused */
-	struct span server_text;   /* for logs */
+	int server;              /* of the group; forward: unused */
+	struct span server_text; /* for logs */
 	struct connector connector;
-	bool reused;               /* on a connection that had served before */
-	bool fresh;                /* the next try must not reuse one */
+	bool reused; /* on a connection that had served before */
+	bool fresh;  /* the next try must not reuse one */
 
 	struct tunnel *tunnel;
 };

@@ -31,7 +31,8 @@ static const char *const reply_types[] = {
 	[REPLY_JSON] = "application/problem+json",
 };
 
-static struct span reply_error_body(struct exchange *x, enum reply_form form, const struct error *error, struct span detail)
+static struct span reply_error_body(struct exchange *x, enum reply_form form, const struct error *error,
+				    struct span detail)
 {
 	unsigned status = error_status(error);
 	const char *title = http_status_reason(status);
@@ -40,35 +41,40 @@ static struct span reply_error_body(struct exchange *x, enum reply_form form, co
 	case REPLY_PLAIN:
 		return arena_format(&x->arena, "%u %s: %.*s\n", status, title, SPAN_ARG(detail));
 	case REPLY_HTML:
-		return arena_format(&x->arena,
-				    "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>%u %s</title>\n"
-				    "<style>body{font:1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:15vh auto;padding:0 1rem;"
-				    "color-scheme:light dark}</style>\n<h1>%u %s</h1>\n<p>%.*s.</p>\n</html>\n",
-				    status, title, status, title, SPAN_ARG(detail));
+		return arena_format(
+			&x->arena,
+			"<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>%u %s</title>\n"
+			"<style>body{font:1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:15vh auto;padding:0 1rem;"
+			"color-scheme:light dark}</style>\n<h1>%u %s</h1>\n<p>%.*s.</p>\n</html>\n",
+			status, title, status, title, SPAN_ARG(detail));
 	case REPLY_JSON:
 		break;
 	}
-	return arena_format(&x->arena, "{\"status\":%u,\"title\":\"%s\",\"error\":\"%s\",\"detail\":\"%.*s\"}\n", status, title,
-			    error_name(error->code), SPAN_ARG(detail));
+	return arena_format(&x->arena,
+			    "{\"status\":%u,\"title\":\"%s\",\"error\":\"%s\",\"detail\":\"%.*s\"}\n", status,
+			    title, error_name(error->code), SPAN_ARG(detail));
 }
 
 /* Methods that a face serves (RFC 9110 15.5.6: a 405 must say). */
-static const struct span reverse_allow =
-	{(const uint8_t *)"GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH", sizeof("GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH") - 1};
+static const struct span reverse_allow = {(const uint8_t *)"GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH",
+					  sizeof("GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH") - 1};
 
 static bool reply_error_fields(struct exchange *x, const struct proxy_exchange *p, enum reply_form form,
 			       const struct error *error)
 {
 	struct http_fields *fields = &x->response.fields;
-	struct span status = arena_format(&x->arena, "%.*s; error=%s", SPAN_ARG(p->listener->name), error_proxy_status(error));
+	struct span status = arena_format(&x->arena, "%.*s; error=%s", SPAN_ARG(p->listener->name),
+					  error_proxy_status(error));
 
 	if (!status.at || !http_fields_add_known(fields, HTTP_FIELD_PROXY_STATUS, status) ||
 	    !http_fields_add_known(fields, HTTP_FIELD_CONTENT_TYPE, span_of(reply_types[form])) ||
 	    !http_fields_add_known(fields, HTTP_FIELD_CACHE_CONTROL, SPAN("no-store")))
 		return false;
-	if (error_status(error) == 405 && !http_fields_add(fields, HTTP_FIELD_OTHER, SPAN("Allow"), reverse_allow))
+	if (error_status(error) == 405 &&
+	    !http_fields_add(fields, HTTP_FIELD_OTHER, SPAN("Allow"), reverse_allow))
 		return false;
-	if (error_status(error) == 503 && !http_fields_add(fields, HTTP_FIELD_OTHER, SPAN("Retry-After"), SPAN("1")))
+	if (error_status(error) == 503 &&
+	    !http_fields_add(fields, HTTP_FIELD_OTHER, SPAN("Retry-After"), SPAN("1")))
 		return false;
 	return true;
 }
@@ -104,15 +110,16 @@ static bool trace_hides(const struct http_field *field)
 static struct span trace_text(struct exchange *x)
 {
 	const struct http_head *request = &x->request;
-	struct span text = arena_format(&x->arena, "TRACE %.*s://%.*s%.*s HTTP/1.1\r\nHost: %.*s\r\n", SPAN_ARG(request->scheme),
-					SPAN_ARG(request->authority), SPAN_ARG(request->path), SPAN_ARG(request->authority));
+	struct span text = arena_format(&x->arena, "TRACE %.*s://%.*s%.*s HTTP/1.1\r\nHost: %.*s\r\n",
+					SPAN_ARG(request->scheme), SPAN_ARG(request->authority),
+					SPAN_ARG(request->path), SPAN_ARG(request->authority));
 	const struct http_field *field;
 	uint32_t index = 0;
 
 	while (text.at && (field = http_fields_next(&request->fields, &index))) {
 		if (!trace_hides(field))
-			text = arena_format(&x->arena, "%.*s%.*s: %.*s\r\n", SPAN_ARG(text), SPAN_ARG(field->name),
-					    SPAN_ARG(field->value));
+			text = arena_format(&x->arena, "%.*s%.*s: %.*s\r\n", SPAN_ARG(text),
+					    SPAN_ARG(field->name), SPAN_ARG(field->value));
 	}
 	return text.at ? arena_format(&x->arena, "%.*s\r\n", SPAN_ARG(text)) : text;
 }
@@ -122,7 +129,8 @@ void reply_trace(struct exchange *x)
 	struct span body = trace_text(x);
 
 	reply_begin(x, 200);
-	if (!body.at || !http_fields_add_known(&x->response.fields, HTTP_FIELD_CONTENT_TYPE, SPAN("message/http")))
+	if (!body.at ||
+	    !http_fields_add_known(&x->response.fields, HTTP_FIELD_CONTENT_TYPE, SPAN("message/http")))
 		exchange_abort(x, &(struct error){.code = ERROR_MEMORY});
 	else
 		exchange_reply(x, body);

@@ -150,7 +150,8 @@ static void reverse_on_connected(struct connector *connector, struct conn *conn,
 		reverse_on_up_failed(x, p, error);
 		return;
 	}
-	struct h1_client_settings settings = {.response = group->timeouts.response, .idle = group->timeouts.pool};
+	struct h1_client_settings settings = {.response = group->timeouts.response,
+					      .idle = group->timeouts.pool};
 	struct session *session = session_pool_adopt(&group->servers[p->server].pool, conn, &settings);
 	if (!session) {
 		conn_close(conn);
@@ -172,8 +173,8 @@ static void reverse_try(struct exchange *x, struct proxy_exchange *p)
 	if (session)
 		reverse_send(x, p, session);
 	else
-		connector_start(&p->connector, x->worker, &reverse_connector_ops, &server->address, server->host, server->port,
-				p->group->timeouts.connect);
+		connector_start(&p->connector, x->worker, &reverse_connector_ops, &server->address,
+				server->host, server->port, p->group->timeouts.connect);
 }
 
 static enum phase_result reverse_hand_over(struct exchange *x, struct proxy_exchange *p)

@@ -14,8 +14,8 @@ enum { LOOKS = 4 };
 struct tunnel {
 	struct exchange *exchange;
 	struct timer timer;
-	uint64_t seen;    /* bytes of both directions at the last look that found new ones */
-	uint64_t seen_at; /* loop clock, ms */
+	uint64_t seen;        /* bytes of both directions at the last look that found new ones */
+	uint64_t seen_at;     /* loop clock, ms */
 	uint64_t next_splice; /* bytes after which splice is tried (again) */
 };
 
@@ -55,7 +55,8 @@ void tunnel_start(struct exchange *x, struct proxy_exchange *p)
 	timer_init(&tunnel->timer, tunnel_look);
 	p->tunnel = tunnel;
 	if (x->service->timeouts->tunnel)
-		loop_timer_start(&x->worker->loop, &tunnel->timer, size_max(x->service->timeouts->tunnel / LOOKS, 1));
+		loop_timer_start(&x->worker->loop, &tunnel->timer,
+				 size_max(x->service->timeouts->tunnel / LOOKS, 1));
 }
 
 void tunnel_on_flushed(struct exchange *x, struct proxy_exchange *p)

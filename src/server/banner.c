@@ -28,7 +28,8 @@ static void reachable(const struct bound *bound, char *out)
 
 static void suggest(const struct server *server)
 {
-	const struct bound *forward = first_of(server, SNAPSHOT_FORWARD), *reverse = first_of(server, SNAPSHOT_REVERSE);
+	const struct bound *forward = first_of(server, SNAPSHOT_FORWARD),
+			   *reverse = first_of(server, SNAPSHOT_REVERSE);
 	char proxy[ADDRESS_TEXT + 1], site[ADDRESS_TEXT + 1];
 
 	fputs("\ntry\n", stderr);
@@ -54,9 +55,10 @@ static void suggest(const struct server *server)
 void banner_print(const struct server *server, bool quiet)
 {
 	if (!quiet) {
-		fprintf(stderr, "guise %s: %u worker%s, at most %llu connections and %llu MiB\n", GUISE_VERSION,
-			server->worker_count, server->worker_count == 1 ? "" : "s",
-			(unsigned long long)server->limits.connections, (unsigned long long)(server->limits.memory >> 20));
+		fprintf(stderr, "guise %s: %u worker%s, at most %llu connections and %llu MiB\n",
+			GUISE_VERSION, server->worker_count, server->worker_count == 1 ? "" : "s",
+			(unsigned long long)server->limits.connections,
+			(unsigned long long)(server->limits.memory >> 20));
 		for (size_t i = 0; i < server->bound_count; i++)
 			fprintf(stderr, "guise: %s proxy on %s\n",
 				server->bound[i].origin->face == SNAPSHOT_FORWARD ? "forward" : "reverse",

@@ -27,9 +27,9 @@ struct clients {
 };
 
 enum clients_verdict {
-	CLIENTS_ADMITTED,  /* counted: clients_leave must follow */
-	CLIENTS_FULL,      /* as many as the process may have */
-	CLIENTS_TOO_MANY,  /* as many as this address may have, or no memory to count it */
+	CLIENTS_ADMITTED, /* counted: clients_leave must follow */
+	CLIENTS_FULL,     /* as many as the process may have */
+	CLIENTS_TOO_MANY, /* as many as this address may have, or no memory to count it */
 };
 
 void clients_init(struct clients *clients, struct memory *memory, uint64_t most, uint64_t most_per_address);

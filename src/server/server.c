@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 enum {
-	DESCRIPTORS_ASIDE = 256,     /* for listeners, logs, the resolver, pipes */
+	DESCRIPTORS_ASIDE = 256, /* for listeners, logs, the resolver, pipes */
 	RESOLVER_ENTRIES = 4096,
 };
 
@@ -37,7 +37,8 @@ static void limits_prepare(struct server *server)
 		server->limits.connections = possible;
 	}
 	memory_init(&server->memory, server->limits.memory);
-	clients_init(&server->clients, &server->memory, server->limits.connections, server->limits.connections_per_address);
+	clients_init(&server->clients, &server->memory, server->limits.connections,
+		     server->limits.connections_per_address);
 }
 
 /* ---- logs ---- */
@@ -148,7 +149,8 @@ static const char *resolver_servers(struct server *server)
 	struct span list = SPAN("");
 
 	for (size_t i = 0; i < servers->count && list.at; i++)
-		list = arena_format(&server->arena, "%.*s%s%s", SPAN_ARG(list), i ? "," : "", servers->items[i].text);
+		list = arena_format(&server->arena, "%.*s%s%s", SPAN_ARG(list), i ? "," : "",
+				    servers->items[i].text);
 	return (const char *)list.at;
 }
 
@@ -230,7 +232,8 @@ static bool signal_to_end(struct server *server, const sigset_t *set, int wait_m
 	do {
 		signal = wait_ms < 0 ? sigwaitinfo(set, NULL) : sigtimedwait(set, NULL, &wait);
 		if (signal == SIGHUP)
-			log_say(server->ring, LOG_WARNING, "SIGHUP is ignored: restart to read the configuration again");
+			log_say(server->ring, LOG_WARNING,
+				"SIGHUP is ignored: restart to read the configuration again");
 	} while (signal == SIGHUP || (signal < 0 && errno == EINTR));
 	return signal > 0;
 }
@@ -263,8 +266,8 @@ static bool server_init(struct server *server)
 	if (!sockets_bind(server) || !logs_start(server))
 		return false;
 	server->ring = log_ring_new(server->log, LOG_RING);
-	if (server->ring && listeners_prepare(server) && resolver_prepare(server) && workers_prepare(server) &&
-	    workers_start(server))
+	if (server->ring && listeners_prepare(server) && resolver_prepare(server) &&
+	    workers_prepare(server) && workers_start(server))
 		return true;
 	fprintf(stderr, "guise: cannot start: %s\n", errno ? strerror(errno) : "out of memory");
 	return false;

@@ -60,7 +60,7 @@ struct server {
 	struct guard_own own; /* for the egress guard */
 	struct arena arena;   /* what lives as long as the server */
 	struct resolver_settings resolver;
-	struct map hosts; /* what /etc/hosts said */
+	struct map hosts;                                  /* what /etc/hosts said */
 	const struct upstream_timeouts *upstream_timeouts; /* one for each group */
 	struct clients clients;
 	struct server_worker *workers;
@@ -73,13 +73,15 @@ WARN_UNUSED bool sockets_bind(struct server *server);
 void sockets_close(struct server *server);
 
 /* system.c: what the machine has and allows. */
-unsigned system_cores(void);                          /* that this process may use */
-uint64_t system_memory(void);                         /* bytes: RAM, or the control group's limit where lower */
-uint64_t system_descriptors(void);                    /* raises the soft limit to the hard one; the limit */
-bool system_interfaces(struct arena *arena, const struct address **addresses, size_t *count); /* false: out of memory */
+unsigned system_cores(void);       /* that this process may use */
+uint64_t system_memory(void);      /* bytes: RAM, or the control group's limit where lower */
+uint64_t system_descriptors(void); /* raises the soft limit to the hard one; the limit */
+bool system_interfaces(struct arena *arena, const struct address **addresses,
+		       size_t *count); /* false: out of memory */
 
 /* worker_thread.c */
-WARN_UNUSED bool worker_thread_init(struct server *server, unsigned index); /* false: out of memory or descriptors */
+WARN_UNUSED bool worker_thread_init(struct server *server,
+				    unsigned index); /* false: out of memory or descriptors */
 void worker_thread_fini(struct server_worker *worker);
 WARN_UNUSED bool worker_thread_start(struct server_worker *worker);
 void worker_thread_drain(struct server_worker *worker, bool cut); /* from the main thread */

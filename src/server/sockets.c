@@ -30,7 +30,8 @@ static void complain(const struct server *server, const struct bound *bound, con
 		fprintf(stderr, "%s:%u:%u: ", server->snapshot->file, place->line, place->column);
 	else
 		fputs("guise: ", stderr);
-	fprintf(stderr, "%s[%u].listen: %s: %s", face_name(bound), bound->origin->index, bound->written->text, what);
+	fprintf(stderr, "%s[%u].listen: %s: %s", face_name(bound), bound->origin->index, bound->written->text,
+		what);
 	if (error == EADDRINUSE)
 		fputs(": another program listens there already", stderr);
 	else if (error == EACCES && bound->address.port && bound->address.port < 1024)

@@ -147,8 +147,8 @@ static bool acceptors_start(struct server_worker *self)
 
 	for (size_t i = 0; i < server->bound_count; i++) {
 		struct bound *bound = &server->bound[i];
-		if (!acceptor_start(&self->acceptors[i], &self->worker, bound->sockets[self->worker.index], &bound->address,
-				    &acceptor_ops, bound))
+		if (!acceptor_start(&self->acceptors[i], &self->worker, bound->sockets[self->worker.index],
+				    &bound->address, &acceptor_ops, bound))
 			return false;
 	}
 	return true;
@@ -160,9 +160,10 @@ static bool rooms_init(struct server_worker *self)
 	const struct snapshot *snapshot = server->snapshot;
 	struct worker *worker = &self->worker;
 
-	return conn_room_init(worker) && resolver_init(worker, &server->resolver) && exchange_room_init(worker) &&
-	       h1_room_init(worker) &&
-	       upstream_room_init(worker, snapshot->upstreams, server->upstream_timeouts, snapshot->upstream_count);
+	return conn_room_init(worker) && resolver_init(worker, &server->resolver) &&
+	       exchange_room_init(worker) && h1_room_init(worker) &&
+	       upstream_room_init(worker, snapshot->upstreams, server->upstream_timeouts,
+				  snapshot->upstream_count);
 }
 
 bool worker_thread_init(struct server *server, unsigned index)

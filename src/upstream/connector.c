@@ -40,7 +40,8 @@ static void connector_dial(struct connector *connector, struct address *addresse
 		connector_fail(connector, error);
 		return;
 	}
-	connector->dial = dial_start(connector->worker, addresses, count, connector->timeout, connector_on_dialled, connector);
+	connector->dial = dial_start(connector->worker, addresses, count, connector->timeout,
+				     connector_on_dialled, connector);
 	if (!connector->dial)
 		connector_fail(connector, error_make(ERROR_MEMORY, NULL));
 }
@@ -56,7 +57,8 @@ static void connector_dial_answer(struct connector *connector, const struct reso
 	connector_dial(connector, addresses, answer->count);
 }
 
-static void connector_on_answer(struct resolver_query *query, const struct resolver_answer *answer, const struct error *error)
+static void connector_on_answer(struct resolver_query *query, const struct resolver_answer *answer,
+				const struct error *error)
 {
 	struct connector *connector = CONTAINER_OF(query, struct connector, query);
 
@@ -69,7 +71,8 @@ static void connector_on_answer(struct resolver_query *query, const struct resol
 void connector_start(struct connector *connector, struct worker *worker, const struct connector_ops *ops,
 		     const struct address *address, struct span host, uint16_t port, uint64_t timeout_ms)
 {
-	*connector = (struct connector){.worker = worker, .ops = ops, .timeout = timeout_ms, .port = port, .waiting = true};
+	*connector = (struct connector){
+		.worker = worker, .ops = ops, .timeout = timeout_ms, .port = port, .waiting = true};
 	loop_task_init(&connector->fail, connector_tell_failure);
 	if (address->family != ADDRESS_NONE) {
 		struct address only = *address;
@@ -80,7 +83,8 @@ void connector_start(struct connector *connector, struct worker *worker, const s
 	const struct resolver_answer *answer = resolver_known(worker, host, &error);
 	if (answer)
 		connector_dial_answer(connector, answer);
-	else if (error_is(&error) || !resolver_ask(worker, host, &connector->query, connector_on_answer, &error))
+	else if (error_is(&error) ||
+		 !resolver_ask(worker, host, &connector->query, connector_on_answer, &error))
 		connector_fail(connector, error);
 }
 

@@ -15,7 +15,8 @@ struct connector_ops {
 	 * Drops addresses that must not be connected to, in place, and returns how many are left; with none left *error says why.
 	 * They have the port set. NULL: all are fine.
 	 */
-	unsigned (*filter)(struct connector *connector, struct address *addresses, unsigned count, struct error *error);
+	unsigned (*filter)(struct connector *connector, struct address *addresses, unsigned count,
+			   struct error *error);
 	/*
 	 * `conn` is connected and the callee's (no ops yet); NULL: *error tells, and the server has seen nothing of the request. Exactly
 	 * once, never before connector_start returns, unless cancelled.

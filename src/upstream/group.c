@@ -6,14 +6,15 @@
 #include "upstream/origin.h"
 #include "upstream/room_internal.h"
 
-static bool server_init(struct upstream_server *server, struct worker *worker, const struct upstream_server_settings *settings,
-			uint64_t keepalive)
+static bool server_init(struct upstream_server *server, struct worker *worker,
+			const struct upstream_server_settings *settings, uint64_t keepalive)
 {
 	struct span text = span_make(settings->address.text, settings->address.len);
 
 	server->settings = settings;
 	server->text = text;
-	session_pool_init(&server->pool, worker, keepalive > UINT32_MAX ? UINT32_MAX : (uint32_t)keepalive, NULL);
+	session_pool_init(&server->pool, worker, keepalive > UINT32_MAX ? UINT32_MAX : (uint32_t)keepalive,
+			  NULL);
 	if (address_parse(text, &server->address)) {
 		server->port = server->address.port;
 		return true;
@@ -28,8 +29,8 @@ static bool server_init(struct upstream_server *server, struct worker *worker, c
 	return true;
 }
 
-static bool group_init(struct upstream_group *group, struct worker *worker, const struct upstream_settings *settings,
-		       const struct upstream_timeouts *timeouts)
+static bool group_init(struct upstream_group *group, struct worker *worker,
+		       const struct upstream_settings *settings, const struct upstream_timeouts *timeouts)
 {
 	const struct upstream_server_settings *servers = settings->servers.items;
 	unsigned count = (unsigned)settings->servers.count;
@@ -43,12 +44,14 @@ static bool group_init(struct upstream_group *group, struct worker *worker, cons
 		return false;
 	memset(group->servers, 0, count * sizeof(*group->servers));
 	for (unsigned i = 0; i < count; i++) {
-		group->entries[i] = (struct balance_entry){.weight = (uint32_t)servers[i].weight, .available = true};
+		group->entries[i] =
+			(struct balance_entry){.weight = (uint32_t)servers[i].weight, .available = true};
 		if (!server_init(&group->servers[i], worker, &servers[i], settings->keepalive))
 			return false;
 	}
 	/* Workers start at different servers, so that few requests on many workers do not all meet the first. */
-	balance_init(&group->balance, balance_algorithms[settings->balance], group->entries, count, worker->index);
+	balance_init(&group->balance, balance_algorithms[settings->balance], group->entries, count,
+		     worker->index);
 	return true;
 }
 

@@ -61,7 +61,8 @@ void origins_drain(struct origins *origins)
 }
 
 /* Everything that must be equal for two requests to share a connection. */
-static size_t origin_key(uint8_t key[ORIGIN_KEY_MOST], const struct address *client, struct span host, uint16_t port)
+static size_t origin_key(uint8_t key[ORIGIN_KEY_MOST], const struct address *client, struct span host,
+			 uint16_t port)
 {
 	struct address who = address_unmap(client);
 	size_t len = 0;
@@ -102,8 +103,8 @@ struct session *origin_take(struct worker *worker, const struct address *client,
 	return origin ? session_pool_take(&origin->pool) : NULL;
 }
 
-struct session *origin_adopt(struct worker *worker, const struct address *client, struct span host, uint16_t port,
-			     struct conn *conn, const struct h1_client_settings *settings)
+struct session *origin_adopt(struct worker *worker, const struct address *client, struct span host,
+			     uint16_t port, struct conn *conn, const struct h1_client_settings *settings)
 {
 	struct origins *origins = &upstream_room(worker)->origins;
 	uint8_t bytes[ORIGIN_KEY_MOST];

@@ -10,8 +10,8 @@
 #include "upstream/session_pool.h"
 
 enum {
-	ORIGIN_KEEP = 8,         /* idle connections of one client to one place */
-	ORIGINS_MOST = 65536,    /* clients times places with a connection, on this worker */
+	ORIGIN_KEEP = 8,      /* idle connections of one client to one place */
+	ORIGINS_MOST = 65536, /* clients times places with a connection, on this worker */
 };
 
 struct origins {
@@ -25,9 +25,11 @@ void origins_fini(struct origins *origins);
 void origins_drain(struct origins *origins);
 
 /* An idle connection that this client (its address; port ignored) opened to `host`:`port`, or NULL. */
-struct session *origin_take(struct worker *worker, const struct address *client, struct span host, uint16_t port);
+struct session *origin_take(struct worker *worker, const struct address *client, struct span host,
+			    uint16_t port);
 /* Makes a session of a connection just established, busy at once. NULL: out of memory, or too many; conn is still the caller's. */
-WARN_UNUSED struct session *origin_adopt(struct worker *worker, const struct address *client, struct span host, uint16_t port,
-					 struct conn *conn, const struct h1_client_settings *settings);
+WARN_UNUSED struct session *origin_adopt(struct worker *worker, const struct address *client,
+					 struct span host, uint16_t port, struct conn *conn,
+					 const struct h1_client_settings *settings);
 
 #endif

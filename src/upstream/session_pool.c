@@ -39,7 +39,8 @@ static const struct session_owner_ops owner_ops = {
 	.on_gone = session_on_gone,
 };
 
-void session_pool_init(struct session_pool *pool, struct worker *worker, uint32_t keep, session_pool_empty_fn *on_empty)
+void session_pool_init(struct session_pool *pool, struct worker *worker, uint32_t keep,
+		       session_pool_empty_fn *on_empty)
 {
 	*pool = (struct session_pool){.worker = worker, .keep = keep, .on_empty = on_empty};
 	list_init(&pool->idle);
@@ -72,7 +73,8 @@ struct session *session_pool_take(struct session_pool *pool)
 	return CONTAINER_OF(link, struct session, link);
 }
 
-struct session *session_pool_adopt(struct session_pool *pool, struct conn *conn, const struct h1_client_settings *settings)
+struct session *session_pool_adopt(struct session_pool *pool, struct conn *conn,
+				   const struct h1_client_settings *settings)
 {
 	struct session *session = h1_client_open(conn, settings, &owner_ops, pool);
 

@@ -13,14 +13,15 @@ typedef void session_pool_empty_fn(struct session_pool *pool);
 
 struct session_pool {
 	struct worker *worker;
-	struct link idle;     /* sessions, the last one used first */
+	struct link idle; /* sessions, the last one used first */
 	uint32_t idle_count;
-	uint32_t keep;        /* idle ones at most */
-	uint32_t open;        /* idle or busy */
+	uint32_t keep;                   /* idle ones at most */
+	uint32_t open;                   /* idle or busy */
 	session_pool_empty_fn *on_empty; /* the last session has ended; may be NULL */
 };
 
-void session_pool_init(struct session_pool *pool, struct worker *worker, uint32_t keep, session_pool_empty_fn *on_empty);
+void session_pool_init(struct session_pool *pool, struct worker *worker, uint32_t keep,
+		       session_pool_empty_fn *on_empty);
 /* Closes the idle sessions. Busy ones must have ended. */
 void session_pool_fini(struct session_pool *pool);
 

@@ -17,12 +17,12 @@ struct h1_call {
 	struct h1_framing framing;
 	uint8_t heads; /* received so far */
 	bool request_chunked;
-	bool request_done;  /* its last byte has been queued */
-	bool answered;      /* a byte of a response has come */
-	bool head_done;     /* the final head has come */
-	bool switching;     /* it was a 101, which the exchange has not been told yet */
+	bool request_done; /* its last byte has been queued */
+	bool answered;     /* a byte of a response has come */
+	bool head_done;    /* the final head has come */
+	bool switching;    /* it was a 101, which the exchange has not been told yet */
 	bool response_done;
-	bool reusable;      /* nothing speaks against another call on this connection */
+	bool reusable; /* nothing speaks against another call on this connection */
 };
 
 static struct h1_client *client_of(struct session *session)
@@ -148,7 +148,8 @@ static void h1_client_take_head(struct h1_client *client, struct span bytes, con
 	if (!copy.at)
 		error = error_make(ERROR_MEMORY, NULL);
 	if (error_is(&error) ||
-	    !h1_response_parse(copy, &x->arena, limits, x->request.method, &x->response, &call->framing, &error) ||
+	    !h1_response_parse(copy, &x->arena, limits, x->request.method, &x->response, &call->framing,
+			       &error) ||
 	    !h1_call_accepts(call, &x->response, &error)) {
 		h1_client_fail(client, error);
 		return;
@@ -197,7 +198,8 @@ static size_t h1_client_read_head(struct h1_client *client, struct span bytes)
 	return end;
 }
 
-static void h1_client_on_data(struct h1_client *client, struct h1_call *call, struct block *block, struct span data)
+static void h1_client_on_data(struct h1_client *client, struct h1_call *call, struct block *block,
+			      struct span data)
 {
 	switch (flow_push(call->stream.in, block, data)) {
 	case FLOW_ROOM:
@@ -249,7 +251,8 @@ static size_t h1_client_use(struct h1_client *client, struct block *block, struc
 		struct span rest = span_from(bytes, used);
 		struct h1_call *call = client->call;
 		call->answered = true;
-		size_t step = call->head_done ? h1_client_read_body(client, block, rest) : h1_client_read_head(client, rest);
+		size_t step = call->head_done ? h1_client_read_body(client, block, rest) :
+						h1_client_read_head(client, rest);
 		if (step == 0)
 			break;
 		used += step;
@@ -318,8 +321,9 @@ static void h1_client_on_end(struct conn *conn)
 	} else if (call->head_done) {
 		h1_client_fail(client, error_make(ERROR_UPSTREAM_TRUNCATED, NULL));
 	} else {
-		h1_client_fail(client, error_make(ERROR_UPSTREAM_CLOSED,
-						  call->answered ? "the server closed inside the response head" : NULL));
+		h1_client_fail(client,
+			       error_make(ERROR_UPSTREAM_CLOSED,
+					  call->answered ? "the server closed inside the response head" : NULL));
 	}
 }
 
@@ -331,7 +335,8 @@ static void h1_client_on_fail(struct conn *conn, const struct error *error)
 	if (!call)
 		h1_client_close(client);
 	else if (call->head_done && !call->response_done)
-		h1_client_fail(client, (struct error){.code = ERROR_UPSTREAM_TRUNCATED, .system = error->system});
+		h1_client_fail(client,
+			       (struct error){.code = ERROR_UPSTREAM_TRUNCATED, .system = error->system});
 	else
 		h1_client_fail(client, *error);
 }
@@ -370,8 +375,10 @@ static void h1_client_on_timer(struct timer *timer)
 	if (!client->call)
 		h1_client_close(client);
 	else if (h1_client_waits(client))
-		h1_client_fail(client, error_make(client->call->head_done ? ERROR_UPSTREAM_TRUNCATED : ERROR_UPSTREAM_TIMEOUT,
-						  client->call->head_done ? "the server stalled inside the response" : NULL));
+		h1_client_fail(
+			client,
+			error_make(client->call->head_done ? ERROR_UPSTREAM_TRUNCATED : ERROR_UPSTREAM_TIMEOUT,
+				   client->call->head_done ? "the server stalled inside the response" : NULL));
 	else
 		h1_client_watch(client);
 }
@@ -470,8 +477,8 @@ static struct stream *h1_call_become_raw(struct stream *stream)
 
 	if (held.len && !chunk_queue_copy(buffers, &early, held))
 		return NULL;
-	struct stream *raw = raw_stream_new(call->exchange, client->session.conn, stream->in, stream->out, &early, false,
-					    h1_client_on_raw_gone, client);
+	struct stream *raw = raw_stream_new(call->exchange, client->session.conn, stream->in, stream->out,
+					    &early, false, h1_client_on_raw_gone, client);
 	if (!raw) {
 		chunk_queue_clear(buffers, &early);
 		return NULL;
@@ -549,8 +556,8 @@ struct session *h1_client_open(struct conn *conn, const struct h1_client_setting
 	if (!client)
 		return NULL;
 	memset(client, 0, sizeof(*client));
-	client->session = (struct session){
-		.ops = &h1_session_ops, .owner_ops = owner_ops, .owner = owner, .conn = conn};
+	client->session =
+		(struct session){.ops = &h1_session_ops, .owner_ops = owner_ops, .owner = owner, .conn = conn};
 	list_init(&client->session.link);
 	client->worker = worker;
 	client->settings = *settings;

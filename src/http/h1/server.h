@@ -18,8 +18,8 @@ typedef void h1_server_gone_fn(void *owner, const struct client *client);
  * Serves an accepted descriptor (non-blocking) from `peer`. `on_gone` follows once. False: out of memory; fd is still the caller's and on_gone
  * does not follow.
  */
-WARN_UNUSED bool h1_server_open(struct worker *worker, int fd, const struct address *peer, const struct service *service,
-				h1_server_gone_fn *on_gone, void *owner);
+WARN_UNUSED bool h1_server_open(struct worker *worker, int fd, const struct address *peer,
+				const struct service *service, h1_server_gone_fn *on_gone, void *owner);
 
 /* worker->draining was set: closes idle connections; the others end with their exchange. */
 void h1_server_drain(struct worker *worker);

@@ -83,7 +83,7 @@ static struct error forward_refusal(struct proxy_exchange *p, const struct guard
 	if (x->request.host.ip_family != ADDRESS_NONE)
 		p->hint = p->detail;
 	return error_make(ERROR_TARGET_PROHIBITED,
-			  verdict->outcome == GUARD_OWN ? "the target is this proxy itself" : NULL);
+			  verdict->outcome == GUARD_SPECIAL ? NULL : "the target is a part of this proxy");
 }
 
 /* Both gates for a literal; the first one alone for a name, whose addresses are judged when they are known. */

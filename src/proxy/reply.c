@@ -52,7 +52,7 @@ static struct span reply_error_body(struct exchange *x, enum reply_form form, co
 	}
 	return arena_format(&x->arena,
 			    "{\"status\":%u,\"title\":\"%s\",\"error\":\"%s\",\"detail\":\"%.*s\"}\n", status,
-			    title, error_name(error->code), SPAN_ARG(detail));
+			    title, error_proxy_status(error), SPAN_ARG(detail));
 }
 
 /* Methods that a face serves (RFC 9110 15.5.6: a 405 must say). */

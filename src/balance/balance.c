@@ -8,8 +8,7 @@
 const struct balance_ops *const balance_algorithms[] = {&balance_round_robin, NULL};
 const char *const balance_names[] = {"round_robin", NULL};
 
-_Static_assert(ARRAY_LENGTH(balance_algorithms) == ARRAY_LENGTH(balance_names),
-	       "one name for each algorithm");
+_Static_assert(ARRAY_LENGTH(balance_algorithms) == ARRAY_LENGTH(balance_names), "one name for each algorithm");
 
 void balance_init(struct balance *balance, const struct balance_ops *ops, struct balance_entry *entries,
 		  unsigned count, unsigned offset)

@@ -1,6 +1,6 @@
 /*
- * Picking one server of a group: pure arithmetic over an array, no input or output, no memory. Each algorithm is one file and one
- * struct balance_ops. A struct balance belongs to one worker; its owner keeps the entries up to date.
+ * Picking one server of a group: pure arithmetic over an array, no input or output, no memory. Each algorithm is one
+ * file and one struct balance_ops. A struct balance belongs to one worker; its owner keeps the entries up to date.
  */
 #ifndef GUISE_BALANCE_BALANCE_H
 #define GUISE_BALANCE_BALANCE_H
@@ -11,13 +11,13 @@ enum { BALANCE_NONE = -1, BALANCE_WEIGHT_MAX = 1000 };
 
 struct balance_entry {
 	uint32_t weight; /* 1 .. BALANCE_WEIGHT_MAX; 0 = takes nothing */
-	bool available;	 /* set by the owner (health, limits) */
+	bool available;  /* set by the owner (health, limits) */
 	int32_t current; /* the algorithm's own */
 };
 
 struct balance_query {
 	const bool *tried; /* one for each entry: not this one again; NULL = none */
-	uint64_t hash;	   /* for algorithms that stick to a key */
+	uint64_t hash;     /* for algorithms that stick to a key */
 };
 
 struct balance;
@@ -35,7 +35,7 @@ struct balance {
 	struct balance_entry *entries; /* the owner's */
 	unsigned count;
 	unsigned cursor; /* the algorithm's own */
-	bool equal;	 /* all weights are the same */
+	bool equal;      /* all weights are the same */
 };
 
 void balance_init(struct balance *balance, const struct balance_ops *ops, struct balance_entry *entries,

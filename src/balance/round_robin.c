@@ -1,9 +1,9 @@
 /*
  * Smooth weighted round robin. Pure; each worker has its own state.
  *
- * Weighted: at each pick every eligible entry gains its weight, the one that has most is picked and pays the sum of all weights.
- * Over a cycle of that sum each is picked exactly as often as its weight says, spread evenly. With equal weights that is plain
- * turn-taking, for which a cursor is enough.
+ * Weighted: at each pick every eligible entry gains its weight, the one that has most is picked and pays the sum of
+ * all weights. Over a cycle of that sum each is picked exactly as often as its weight says, spread evenly. With equal
+ * weights that is plain turn-taking, for which a cursor is enough.
  */
 #include "balance/round_robin.h"
 

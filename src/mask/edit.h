@@ -1,5 +1,6 @@
 /*
- * Field edits of a route: remove, then set, then add. Compiled and checked with the snapshot, immutable; applied on workers.
+ * Field edits of a route: remove, then set, then add. Compiled and checked with the snapshot, immutable; applied on
+ * workers.
  */
 #ifndef GUISE_MASK_EDIT_H
 #define GUISE_MASK_EDIT_H
@@ -9,8 +10,9 @@
 struct edits;
 
 /*
- * False after diagnostics: a name that is no token, a value that is no template, or a field that belongs to framing and the connection
- * (Host, Content-Length, Transfer-Encoding, Connection, Keep-Alive, Proxy-Connection, TE, Trailer, Upgrade). *edits is NULL when there is nothing to do.
+ * False after diagnostics: a name that is no token, a value that is no template, or a field that belongs to framing
+ * and the connection (Host, Content-Length, Transfer-Encoding, Connection, Keep-Alive, Proxy-Connection, TE, Trailer,
+ * Upgrade). *edits is NULL when there is nothing to do.
  */
 WARN_UNUSED bool edits_compile(const struct setting_pairs *set, const struct setting_pairs *add,
 			       const struct setting_strings *remove, struct arena *arena,

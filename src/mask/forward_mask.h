@@ -1,5 +1,6 @@
 /*
- * The masks of forward listeners: what servers learn of the client and of the proxy. Also Via (RFC 9110 7.6.3), by which loops are found.
+ * The masks of forward listeners: what servers learn of the client and of the proxy. Also Via (RFC 9110 7.6.3), by
+ * which loops are found.
  */
 #ifndef GUISE_MASK_FORWARD_MASK_H
 #define GUISE_MASK_FORWARD_MASK_H
@@ -15,8 +16,8 @@ enum forward_mask {
 };
 
 /*
- * Edits a request's fields before it goes to the server. Proxy-Authorization and other fields meant for this proxy are dropped by every mask.
- * New values are in fields->arena. False: out of memory.
+ * Edits a request's fields before it goes to the server. Proxy-Authorization and other fields meant for this proxy
+ * are dropped by every mask. New values are in fields->arena. False: out of memory.
  */
 WARN_UNUSED bool forward_mask_request(enum forward_mask mask, const struct address *client,
 				      struct span pseudonym, struct http_head *request);

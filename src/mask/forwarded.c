@@ -1,8 +1,8 @@
 /*
  * Forwarded and X-Forwarded-*: whom to believe, and what to say. Any thread.
  *
- * Hops are read into an array, from the client's end to ours, and walked backwards while they are trusted. What goes on to the server is
- * written anew from what was understood, never copied.
+ * Hops are read into an array, from the client's end to ours, and walked backwards while they are trusted. What goes
+ * on to the server is written anew from what was understood, never copied.
  */
 #include "mask/forwarded.h"
 
@@ -95,8 +95,8 @@ static bool is_node_port(struct span text)
 }
 
 /*
- * A node (RFC 7239 6): IPv4, "[" IPv6 "]", "unknown" or an obfuscated name, each with a port or without. `loose`: as X-Forwarded-For
- * writes it, where an IPv6 address stands bare too. False: none of these.
+ * A node (RFC 7239 6): IPv4, "[" IPv6 "]", "unknown" or an obfuscated name, each with a port or without. `loose`: as
+ * X-Forwarded-For writes it, where an IPv6 address stands bare too. False: none of these.
  */
 static bool parse_node(struct span text, bool loose, struct hop *hop)
 {
@@ -426,7 +426,8 @@ static uint8_t *append_said(uint8_t *at, struct span host, struct span scheme)
 }
 
 /*
- * The client's element carries what it asked for; ours, the last, what we were asked for. Those between say only who they are.
+ * The client's element carries what it asked for; ours, the last, what we were asked for. Those between say only who
+ * they are.
  */
 static bool write_rfc7239(const struct forwarded_origin *origin, struct span peer,
 			  const struct http_head *request, struct http_fields *fields)

@@ -1,8 +1,8 @@
 /*
  * Who the client of a reverse listener is, and what servers are told of it: X-Forwarded-* and Forwarded (RFC 7239).
  *
- * Only what a trusted hop says is believed: from the peer's own address on, right to left, as long as the hop is in `trusted`. What stands
- * left of the client (somebody not trusted wrote it) goes no further.
+ * Only what a trusted hop says is believed: from the peer's own address on, right to left, as long as the hop is in
+ * `trusted`. What stands left of the client (somebody not trusted wrote it) goes no further.
  */
 #ifndef GUISE_MASK_FORWARDED_H
 #define GUISE_MASK_FORWARDED_H
@@ -33,16 +33,18 @@ struct forwarded_origin {
 };
 
 /*
- * Reads the request's fields and leaves them alone. When a trusted peer sends both forms, X-Forwarded-For counts: proxies that write only
- * that one pass a client's Forwarded on. A Forwarded that breaks RFC 7239 4 is not believed at all. False: out of memory.
+ * Reads the request's fields and leaves them alone. When a trusted peer sends both forms, X-Forwarded-For counts:
+ * proxies that write only that one pass a client's Forwarded on. A Forwarded that breaks RFC 7239 4 is not believed
+ * at all. False: out of memory.
  */
 WARN_UNUSED bool forwarded_read(const struct forwarded_policy *policy, const struct address *peer,
 				const struct http_head *request, struct arena *arena,
 				struct forwarded_origin *origin);
 
 /*
- * Rewrites the request's fields for the server: every Forwarded, X-Forwarded-* and X-Real-IP that came is dropped, and Guise's own are added in
- * the policy's style (`by` is left out). `origin` is what forwarded_read gave before. False: out of memory.
+ * Rewrites the request's fields for the server: every Forwarded, X-Forwarded-* and X-Real-IP that came is dropped,
+ * and Guise's own are added in the policy's style (`by` is left out). `origin` is what forwarded_read gave before.
+ * False: out of memory.
  */
 WARN_UNUSED bool forwarded_write(const struct forwarded_policy *policy, const struct address *peer,
 				 const struct forwarded_origin *origin, struct http_head *request,

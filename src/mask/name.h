@@ -1,6 +1,6 @@
 /*
- * Field names as servers may read them: some put them into environment variables (CGI, WSGI), where "X_Forwarded_For" and
- * "X-Forwarded-For" are the same. Pure.
+ * Field names as servers may read them: some put them into environment variables (CGI, WSGI), where "X_Forwarded_For"
+ * and "X-Forwarded-For" are the same. Pure.
  */
 #ifndef GUISE_MASK_NAME_H
 #define GUISE_MASK_NAME_H

@@ -1,5 +1,6 @@
 /*
- * Templates: compiled once, rendered for each request in two passes, one to measure and one to write. Immutable; any thread.
+ * Templates: compiled once, rendered for each request in two passes, one to measure and one to write. Immutable; any
+ * thread.
  */
 #include "mask/template.h"
 
@@ -175,8 +176,8 @@ static bool is_hexadecimal(uint8_t byte)
 }
 
 /*
- * Whether the byte stands for itself in a URI (RFC 3986 2): unreserved, reserved, or the beginning of an encoding. What the
- * configuration says is taken at its word, as long as it is visible ASCII.
+ * Whether the byte stands for itself in a URI (RFC 3986 2): unreserved, reserved, or the beginning of an encoding.
+ * What the configuration says is taken at its word, as long as it is visible ASCII.
  */
 static bool is_uri_byte(struct span text, size_t at, bool literal)
 {

@@ -1,7 +1,7 @@
 /*
- * Templates in redirects and field edits: text with {host} {uri} {path} {query} {scheme} {method} {client} {name}; "{{" is a
- * brace. Compiled with the snapshot, immutable; rendered on workers into the exchange's arena. Whatever the values hold, no control
- * byte comes out.
+ * Templates in redirects and field edits: text with {host} {uri} {path} {query} {scheme} {method} {client} {name};
+ * "{{" is a brace. Compiled with the snapshot, immutable; rendered on workers into the exchange's arena. Whatever the
+ * values hold, no control byte comes out.
  */
 #ifndef GUISE_MASK_TEMPLATE_H
 #define GUISE_MASK_TEMPLATE_H
@@ -27,8 +27,9 @@ WARN_UNUSED const struct template *template_compile_location(struct span text, s
 							     struct diagnostics *diagnostics);
 
 /*
- * {host}: the host without port, IPv6 in brackets. {uri}: path with query, as it came; {path}, {query} (without "?"). A target "*" gives
- * "/". A Location that begins with {uri} or {path} never begins with "//" (it would name another host). False: out of memory.
+ * {host}: the host without port, IPv6 in brackets. {uri}: path with query, as it came; {path}, {query} (without "?").
+ * A target "*" gives "/". A Location that begins with {uri} or {path} never begins with "//" (it would name another
+ * host). False: out of memory.
  */
 WARN_UNUSED bool template_render(const struct template *template, const struct template_context *context,
 				 struct arena *arena, struct span *text);

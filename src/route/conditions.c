@@ -1,5 +1,6 @@
 /*
- * The conditions of one route: compiled from its settings, held against a request, compared with those of another route. Immutable.
+ * The conditions of one route: compiled from its settings, held against a request, compared with those of another
+ * route. Immutable.
  */
 #include "route/router_internal.h"
 

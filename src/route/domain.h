@@ -1,7 +1,7 @@
 /*
- * Host names and the patterns for them, in routes and in rules: "example.com" exactly, "*.example.com" everything below it
- * at any depth, ".example.com" both. Compared without case; one trailing dot means nothing. A set answers by hash: one look-up
- * for each label of the name, however many patterns it holds.
+ * Host names and the patterns for them, in routes and in rules: "example.com" exactly, "*.example.com" everything
+ * below it at any depth, ".example.com" both. Compared without case; one trailing dot means nothing. A set answers by
+ * hash: one look-up for each label of the name, however many patterns it holds.
  */
 #ifndef GUISE_ROUTE_DOMAIN_H
 #define GUISE_ROUTE_DOMAIN_H

@@ -13,8 +13,8 @@ static bool is_wildcard(const struct address *address)
 }
 
 /*
- * An address of this machine, as a listener on a wildcard address hears it. To connect to the unspecified address reaches this
- * machine too.
+ * An address of this machine, as a listener on a wildcard address hears it. To connect to the unspecified address
+ * reaches this machine too.
  */
 static bool is_local(const struct guard_own *own, const struct address *target)
 {

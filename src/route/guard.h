@@ -1,7 +1,8 @@
 /*
- * The egress guard, the second gate of a forward listener: judges the very address that will be connected to. One that is not public
- * (IANA special-purpose registries), or where this process itself listens or sends to as a reverse proxy, passes only when the rule that decides is an
- * allow which names the address or a network it is in. Pure; immutable; any thread.
+ * The egress guard, the second gate of a forward listener: judges the very address that will be connected to. One
+ * that is not public (IANA special-purpose registries), or where this process itself listens or sends to as a reverse
+ * proxy, passes only when the rule that decides is an allow which names the address or a network it is in. Pure;
+ * immutable; any thread.
  */
 #ifndef GUISE_ROUTE_GUARD_H
 #define GUISE_ROUTE_GUARD_H
@@ -10,8 +11,9 @@
 #include "route/rule.h"
 
 /*
- * The addresses of this process's own listeners. The caller gives the listeners, with real ports, and every address of the machine's
- * interfaces (ports 0); a listener on a wildcard address counts as on each of them and on all of 127.0.0.0/8 and ::1.
+ * The addresses of this process's own listeners. The caller gives the listeners, with real ports, and every address
+ * of the machine's interfaces (ports 0); a listener on a wildcard address counts as on each of them and on all of
+ * 127.0.0.0/8 and ::1.
  */
 struct guard_own {
 	const struct address *listeners;
@@ -49,8 +51,8 @@ struct guard_verdict guard_judge(const struct rules *rules, const struct guard_o
 				 const struct rule_query *query);
 
 /*
- * Of `count` resolved addresses keeps, in order, those that may be connected to, and returns how many; they get query->port. query->address
- * is not read. When none is left, *refused (may be NULL) is the verdict on the first.
+ * Of `count` resolved addresses keeps, in order, those that may be connected to, and returns how many; they get
+ * query->port. query->address is not read. When none is left, *refused (may be NULL) is the verdict on the first.
  */
 size_t guard_filter(const struct rules *rules, const struct guard_own *own, const struct rule_query *query,
 		    struct address *addresses, size_t count, struct guard_verdict *refused);

@@ -1,6 +1,6 @@
 /*
- * How routes are found: by hash of the host, and there by hash of the path and of its prefixes. Built with a snapshot, then only read, on
- * any thread.
+ * How routes are found: by hash of the host, and there by hash of the path and of its prefixes. Built with a
+ * snapshot, then only read, on any thread.
  */
 #include "route/router_internal.h"
 

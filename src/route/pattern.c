@@ -1,8 +1,8 @@
 /*
  * PCRE2 patterns: compiled at start, matched on any thread with match data from the caller's arena.
  *
- * Match data in the arena of the exchange costs two small bump allocations for the first pattern that a request meets, and nothing
- * has to be kept for each worker or pattern.
+ * Match data in the arena of the exchange costs two small bump allocations for the first pattern that a request
+ * meets, and nothing has to be kept for each worker or pattern.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "route/pattern.h"

@@ -1,6 +1,7 @@
 /*
- * PCRE2 patterns of the configuration: compiled with JIT at start, bounded when matched. A pattern is immutable and shared by
- * all threads; what a match needs (match data) comes from the scratch arena of the call, so that nothing is shared.
+ * PCRE2 patterns of the configuration: compiled with JIT at start, bounded when matched. A pattern is immutable and
+ * shared by all threads; what a match needs (match data) comes from the scratch arena of the call, so that nothing is
+ * shared.
  */
 #ifndef GUISE_ROUTE_PATTERN_H
 #define GUISE_ROUTE_PATTERN_H

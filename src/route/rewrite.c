@@ -1,9 +1,10 @@
 /*
- * Rewriting the path on its way to the server: a prefix, or the first match of a pattern, is replaced. Compiled with the snapshot, run on
- * any thread.
+ * Rewriting the path on its way to the server: a prefix, or the first match of a pattern, is replaced. Compiled with
+ * the snapshot, run on any thread.
  *
- * Routes are found by the normalised path. What is sent is the path as it came wherever that is safe, so that servers see the client's own
- * encoding; where dot segments or another spelling of the prefix stand in between, the normalised one is sent.
+ * Routes are found by the normalised path. What is sent is the path as it came wherever that is safe, so that servers
+ * see the client's own encoding; where dot segments or another spelling of the prefix stand in between, the
+ * normalised one is sent.
  */
 #include "route/router_internal.h"
 
@@ -139,8 +140,8 @@ static bool has_dot_segment(struct span path)
 }
 
 /*
- * What follows the prefix. As it came when the path begins with the prefix literally and has no dot segments: then the two forms
- * differ only in how characters are spelt. Else from the normalised path.
+ * What follows the prefix. As it came when the path begins with the prefix literally and has no dot segments: then
+ * the two forms differ only in how characters are spelt. Else from the normalised path.
  */
 static struct span rest_of(const struct rewrite *rewrite, struct span raw, struct span normal)
 {
@@ -159,8 +160,8 @@ struct pieces {
 };
 
 /*
- * before + the parts + after + the query, beginning with "/". A dot segment that replacing has made ("/x../a", with /x replaced by
- * /y/) would climb out of `to` at the server: refused.
+ * before + the parts + after + the query, beginning with "/". A dot segment that replacing has made ("/x../a", with
+ * /x replaced by /y/) would climb out of `to` at the server: refused.
  */
 static bool assemble(const struct rewrite *rewrite, const struct pattern_groups *groups,
 		     const struct pieces *pieces, struct arena *scratch, struct span *path, struct error *error)

@@ -1,9 +1,10 @@
 /*
- * The routes of one reverse listener, compiled: an immutable matcher that finds the first route whose conditions hold. Built with
- * the snapshot on the control thread; matched on all workers at once.
+ * The routes of one reverse listener, compiled: an immutable matcher that finds the first route whose conditions
+ * hold. Built with the snapshot on the control thread; matched on all workers at once.
  *
- * Cost of a match does not grow with the number of routes whose exact host, wildcard host, exact path or path prefix differs
- * from the request's: those are found by hash. Only routes that share them, and those with patterns, are tried one by one.
+ * Cost of a match does not grow with the number of routes whose exact host, wildcard host, exact path or path prefix
+ * differs from the request's: those are found by hash. Only routes that share them, and those with patterns, are
+ * tried one by one.
  */
 #ifndef GUISE_ROUTE_ROUTER_H
 #define GUISE_ROUTE_ROUTER_H
@@ -63,8 +64,9 @@ struct router_context {
 };
 
 /*
- * NULL when there were errors (all of them are in the diagnostics) or memory ran out (then an error says so too). Routes that can never match
- * because an earlier one takes everything they would are warned of. `settings` must live as long as the router.
+ * NULL when there were errors (all of them are in the diagnostics) or memory ran out (then an error says so too).
+ * Routes that can never match because an earlier one takes everything they would are warned of. `settings` must live
+ * as long as the router.
  */
 WARN_UNUSED struct router *router_compile(const struct reverse_settings *settings,
 					  const struct router_context *context);
@@ -77,17 +79,17 @@ struct route_match {
 };
 
 /*
- * Finds the first route for a request. False with the error: NO_ROUTE (404), BAD_TARGET (a path that cannot be normalised), MEMORY,
- * INTERNAL (a pattern gave up: then no later route is tried, as it might be the wrong one). Host is compared without case and
- * port; the path with case, percent-decoded and without dot segments.
+ * Finds the first route for a request. False with the error: NO_ROUTE (404), BAD_TARGET (a path that cannot be
+ * normalised), MEMORY, INTERNAL (a pattern gave up: then no later route is tried, as it might be the wrong one). Host
+ * is compared without case and port; the path with case, percent-decoded and without dot segments.
  */
 WARN_UNUSED bool router_match(const struct router *router, const struct http_head *head,
 			      struct arena *scratch, struct route_match *match, struct error *error);
 
 /*
- * The path with query to send to the server. *path is head->path where the route rewrites nothing or its `from` does not
- * match; else in the arena. What is sent never climbs out of `to`: dot segments are resolved first, and where replacing
- * makes new ones the request is refused (BAD_TARGET). Else False: MEMORY, INTERNAL (a pattern gave up).
+ * The path with query to send to the server. *path is head->path where the route rewrites nothing or its `from` does
+ * not match; else in the arena. What is sent never climbs out of `to`: dot segments are resolved first, and where
+ * replacing makes new ones the request is refused (BAD_TARGET). Else False: MEMORY, INTERNAL (a pattern gave up).
  */
 WARN_UNUSED bool route_rewrite(const struct route_match *match, const struct http_head *head,
 			       struct arena *scratch, struct span *path, struct error *error);

@@ -1,9 +1,11 @@
 /*
- * The rules of one forward listener, compiled: who may ask for what. Immutable; built with the snapshot, judged on all workers at once.
+ * The rules of one forward listener, compiled: who may ask for what. Immutable; built with the snapshot, judged on
+ * all workers at once.
  *
- * The first rule whose conditions all hold decides. When none does, a list with an allow in it ends in deny and one without
- * in allow. Domains are compared with the name that was asked for, never with an answer of the DNS; addresses with the address
- * that will be connected to, so that a rule with addresses can be decided only when that is known (a literal, or after the look-up).
+ * The first rule whose conditions all hold decides. When none does, a list with an allow in it ends in deny and one
+ * without in allow. Domains are compared with the name that was asked for, never with an answer of the DNS; addresses
+ * with the address that will be connected to, so that a rule with addresses can be decided only when that is known (a
+ * literal, or after the look-up).
  */
 #ifndef GUISE_ROUTE_RULE_H
 #define GUISE_ROUTE_RULE_H
@@ -50,8 +52,9 @@ WARN_UNUSED struct rules *rules_compile(const struct forward_settings *settings,
 void rules_free(struct rules *rules);
 
 /*
- * Judges one request. Without an address the answer is ALLOW or DENY only when every address would lead to it (then `by_address` is false
- * and `rule` the one that decides at the latest); an ALLOW still has to pass guard_judge with the address.
+ * Judges one request. Without an address the answer is ALLOW or DENY only when every address would lead to it (then
+ * `by_address` is false and `rule` the one that decides at the latest); an ALLOW still has to pass guard_judge with
+ * the address.
  */
 struct verdict rules_judge(const struct rules *rules, const struct rule_query *query);
 
@@ -62,8 +65,8 @@ const char *rule_ports_parse(struct span text, uint16_t *first, uint16_t *last);
 bool rules_source_allowed(const struct rules *rules, const struct address *source);
 
 /*
- * Whether a listener on this address is an open proxy: it takes clients from beyond this machine (not loopback, not unix), and neither
- * `sources` nor the rules limit them. Refused at start unless `open: true`.
+ * Whether a listener on this address is an open proxy: it takes clients from beyond this machine (not loopback, not
+ * unix), and neither `sources` nor the rules limit them. Refused at start unless `open: true`.
  */
 bool rules_listener_exposed(const struct rules *rules, const struct address *listen);
 

@@ -1,6 +1,6 @@
 /*
- * The rows of listeners, routes and forward rules: the config room parses by them, and the reference page and the JSON Schema are made
- * from them. Immutable.
+ * The rows of listeners, routes and forward rules: the config room parses by them, and the reference page and the
+ * JSON Schema are made from them. Immutable.
  */
 #include "route/settings.h"
 

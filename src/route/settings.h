@@ -1,10 +1,12 @@
 /*
- * What the configuration says of listeners, routes and forward rules, as it was written: the structs that the config room
- * fills by the rows below, and that router_compile and rules_compile turn into immutable forms. All memory is the snapshot's.
+ * What the configuration says of listeners, routes and forward rules, as it was written: the structs that the config
+ * room fills by the rows below, and that router_compile and rules_compile turn into immutable forms. All memory is
+ * the snapshot's.
  *
- * Places: a row's place_offset is an offset in the same struct as the row's own offset. A nested mapping is there when
- * its place has a line; what makes settings without a file (the command line) sets the line to 1. The `place` of a list's item
- * is noted by the `place_offset` of the LIST row, as an offset in the item (a struct setting_list has a place of its own).
+ * Places: a row's place_offset is an offset in the same struct as the row's own offset. A nested mapping is there
+ * when its place has a line; what makes settings without a file (the command line) sets the line to 1. The `place` of
+ * a list's item is noted by the `place_offset` of the LIST row, as an offset in the item (a struct setting_list has a
+ * place of its own).
  */
 #ifndef GUISE_ROUTE_SETTINGS_H
 #define GUISE_ROUTE_SETTINGS_H

@@ -7,13 +7,13 @@
 #include "core/span.h"
 
 enum {
-	HTTP_CHAR_TOKEN = 1,	   /* tchar (RFC 9110 5.6.2) */
-	HTTP_CHAR_VALUE = 2,	   /* HTAB, SP, VCHAR, obs-text (RFC 9110 5.5) */
-	HTTP_CHAR_TARGET = 4,	   /* what a request target may hold: VCHAR without '#' */
-	HTTP_CHAR_HOST = 8,	   /* letters, digits, '-', '.', '_' */
-	HTTP_CHAR_HEX = 16,	   /* HEXDIG, either case */
+	HTTP_CHAR_TOKEN = 1,       /* tchar (RFC 9110 5.6.2) */
+	HTTP_CHAR_VALUE = 2,       /* HTAB, SP, VCHAR, obs-text (RFC 9110 5.5) */
+	HTTP_CHAR_TARGET = 4,      /* what a request target may hold: VCHAR without '#' */
+	HTTP_CHAR_HOST = 8,        /* letters, digits, '-', '.', '_' */
+	HTTP_CHAR_HEX = 16,        /* HEXDIG, either case */
 	HTTP_CHAR_UNRESERVED = 32, /* RFC 3986 2.3 */
-	HTTP_CHAR_QUOTED = 64,	   /* qdtext (RFC 9110 5.6.4) */
+	HTTP_CHAR_QUOTED = 64,     /* qdtext (RFC 9110 5.6.4) */
 };
 
 extern const uint8_t http_char_table[256];

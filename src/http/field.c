@@ -61,35 +61,44 @@ static const uint8_t field_slots[SLOTS] = {
 	[SLOT(9, 'x', '-', 'p')] = HTTP_FIELD_X_REAL_IP,
 };
 
-static inline uint64_t load_8(const uint8_t *at)
-{
-	uint64_t word;
-	memcpy(&word, at, sizeof(word));
-	return word;
-}
-
 /*
- * Equal without case, 8 bytes at a time, for a `known` of letters, digits and '-' only: its letters are the bytes with
+ * Equal without case, 4 or 8 bytes at a time, for a `known` of letters, digits and '-' only: its letters are the bytes with
  * bit 0x40, and in those alone bit 0x20 may differ.
  */
 static inline bool equal_known_8(const uint8_t *at, const uint8_t *known)
 {
-	uint64_t word = load_8(known);
-	return ((load_8(at) ^ word) & ~((word & 0x4040404040404040u) >> 1)) == 0;
+	uint64_t text, word;
+	memcpy(&text, at, sizeof(text));
+	memcpy(&word, known, sizeof(word));
+	return ((text ^ word) & ~((word & 0x4040404040404040u) >> 1)) == 0;
 }
 
-static bool equal_known(const uint8_t *at, struct span known)
+static inline bool equal_known_4(const uint8_t *at, const uint8_t *known)
 {
-	if (known.len < 8) {
-		for (size_t i = 0; i < known.len; i++)
-			if (ascii_lower(at[i]) != ascii_lower(known.at[i]))
+	uint32_t text, word;
+	memcpy(&text, at, sizeof(text));
+	memcpy(&word, known, sizeof(word));
+	return ((text ^ word) & ~((word & 0x40404040u) >> 1)) == 0;
+}
+
+static inline bool equal_known(const uint8_t *at, struct span known)
+{
+	size_t last;
+	if (known.len >= 8) {
+		last = known.len - 8;
+		for (size_t i = 0; i < last; i += 8)
+			if (!equal_known_8(at + i, known.at + i))
 				return false;
-		return true;
+		return equal_known_8(at + last, known.at + last);
 	}
-	for (size_t i = 0; i + 8 < known.len; i += 8)
-		if (!equal_known_8(at + i, known.at + i))
+	if (known.len >= 4) {
+		last = known.len - 4;
+		return equal_known_4(at, known.at) && equal_known_4(at + last, known.at + last);
+	}
+	for (size_t i = 0; i < known.len; i++)
+		if (ascii_lower(at[i]) != ascii_lower(known.at[i]))
 			return false;
-	return equal_known_8(at + known.len - 8, known.at + known.len - 8);
+	return true;
 }
 
 enum http_field_id http_field_identify(struct span name)

@@ -59,8 +59,8 @@ static const char *const reasons_2xx[] = {
 	[26] = "IM Used",
 };
 static const char *const reasons_3xx[] = {
-	[0] = "Multiple Choices",   [1] = "Moved Permanently",	[2] = "Found",
-	[3] = "See Other",	    [4] = "Not Modified",	[5] = "Use Proxy",
+	[0] = "Multiple Choices",   [1] = "Moved Permanently",  [2] = "Found",
+	[3] = "See Other",          [4] = "Not Modified",       [5] = "Use Proxy",
 	[7] = "Temporary Redirect", [8] = "Permanent Redirect",
 };
 static const char *const reasons_4xx[] = {

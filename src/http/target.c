@@ -183,8 +183,7 @@ static const char *scheme_parse(struct span target, struct span *scheme, struct 
 }
 
 /* RFC 9112 3.2.2, and 3.2.4 for OPTIONS without a path. */
-static bool absolute_parse(struct span target, struct arena *arena, struct http_head *head,
-			   struct error *error)
+static bool absolute_parse(struct span target, struct arena *arena, struct http_head *head, struct error *error)
 {
 	struct span rest;
 	const char *why = scheme_parse(target, &head->scheme, &rest);

@@ -34,7 +34,7 @@ static bool option_known(struct h1_message *message, struct span option)
 	if (span_equal_nocase(option, SPAN("te")))
 		return message->option_te = true;
 	if (span_equal_nocase(option, SPAN("close")))
-		message->close = true; /* but a field of that name is nominated too */
+		return message->close = true; /* the field Close is dropped in any case */
 	return false;
 }
 

@@ -135,6 +135,10 @@ static bool field_take(struct h1_message *message, struct span name, struct span
 			break;
 		h1_expect_read(message, value);
 		return true;
+	case HTTP_FIELD_OTHER:
+		if (name.len == 5 && span_equal_nocase(name, SPAN("Close")))
+			return true; /* reserved (RFC 9110 18.4): a Connection: close of ours would nominate it */
+		break;
 	default:
 		break;
 	}

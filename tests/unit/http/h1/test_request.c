@@ -271,6 +271,7 @@ static const struct accepted accepted[] = {
 	{AT_FIELD("x-a: 1\r\nX-A: 2"), "a.test", "/x", V11, NONE, 0, true, "x-a=1;X-A=2;"},
 	{AT_FIELD("!#$%&'*+-.^_`|~09azAZ: b"), "a.test", "/x", V11, NONE, 0, true, "!#$%&'*+-.^_`|~09azAZ=b;"},
 	{AT_FIELD("Connection: close"), "a.test", "/x", V11, NONE, 0, false, ""},
+	{AT_FIELD("close: x\r\nCloser: y"), "a.test", "/x", V11, NONE, 0, true, "Closer=y;"},
 	{AT_FIELD("Connection: CLOSE\r\nclose: x"), "a.test", "/x", V11, NONE, 0, false, ""},
 	{AT_FIELD("A: 1\r\nConnection: b, a , x\r\nB: 2\r\nC: 3"), "a.test", "/x", V11, NONE, 0, true, "C=3;"},
 	{AT_FIELD("Cookie: 1\r\nConnection: cookie"), "a.test", "/x", V11, NONE, 0, true, ""},

@@ -395,7 +395,7 @@ static void ends_while_names_are_asked_for(void **state)
 
 	start(fixture, NULL);
 	ask(fixture, "dead.test", &asked[0]);
-	ask(fixture, "both.test", &asked[1]);
+	ask(fixture, "dead.other.test", &asked[1]);
 	ask(fixture, "localhost", &asked[2]);
 	loop_turn(&fixture->worker.loop, 0);
 	ask(fixture, "localhost", &asked[3]); /* its task is still queued */

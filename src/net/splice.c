@@ -303,7 +303,8 @@ struct splice *splice_start(struct conn *a, struct conn *b, bool a_ended, bool b
 	struct worker *worker = a->worker;
 	struct net_room *room = net_room(worker);
 
-	ENSURE(conn_is_plain(a) && conn_is_plain(b));
+	if (!conn_is_plain(a) || !conn_is_plain(b)) /* one may have broken since the caller looked */
+		return NULL;
 	struct splice *splice = memory_alloc(worker->memory, sizeof(*splice));
 	if (!splice)
 		return NULL;

@@ -121,6 +121,7 @@ static void test_paths(void **state)
 	routes_add(routes, "", "~^/p[0-9]+$", "");
 	routes_add(routes, "", "/Caf%c3%a9", "");
 	routes_add(routes, "", "/t%65st", "");
+	routes_add(routes, "", "/sla/ /slab*", ""); /* prefixes of one length, with a slash and without */
 	assert_true(routes_compile(routes));
 	assert_int_equal(routes->fixture.diagnostics.warnings, 0);
 	assert_int_equal(get(routes, "a", "/exact"), 0);
@@ -144,6 +145,8 @@ static void test_paths(void **state)
 	assert_int_equal(get(routes, "a", "/p12x"), -ERROR_NO_ROUTE);
 	assert_int_equal(get(routes, "a", "/Caf%C3%A9"), 4);
 	assert_int_equal(get(routes, "a", "/test"), 5);
+	assert_int_equal(get(routes, "a", "/sla/x"), 6);
+	assert_int_equal(get(routes, "a", "/slabs"), 6);
 	assert_int_equal(get(routes, "a", "/%zz"), -ERROR_BAD_TARGET);
 	assert_int_equal(get(routes, "a", "/../x"), -ERROR_BAD_TARGET);
 	assert_int_equal(find(routes, "OPTIONS", "a", "*"), -ERROR_NO_ROUTE);

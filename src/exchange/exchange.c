@@ -248,6 +248,10 @@ void exchange_on_up_error(struct exchange *x, const struct error *error)
 static void exchange_end(struct exchange *x)
 {
 	x->state = EXCHANGE_OVER;
+	x->down = NULL;
+	/* A flow that is on the ready list must find nobody to tell. */
+	flow_set_source(&x->request_body, NULL);
+	flow_set_sink(&x->response_body, NULL);
 	loop_timer_stop(&x->worker->loop, &x->deadline);
 	x->service->ops->on_end(x);
 	loop_retire(&x->worker->loop, &x->retire);
@@ -260,7 +264,6 @@ void exchange_finish(struct exchange *x)
 	struct stream *down = x->down;
 
 	exchange_drop_up(x, NULL);
-	x->down = NULL;
 	exchange_end(x);
 	if (down)
 		down->ops->detach(down);
@@ -276,7 +279,6 @@ void exchange_abort(struct exchange *x, const struct error *error)
 		x->error = *error;
 	x->state = EXCHANGE_OVER;
 	exchange_drop_up(x, error);
-	x->down = NULL;
 	exchange_end(x);
 	if (down)
 		down->ops->abort(down, error);

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 enum {
-	DESCRIPTORS_ASIDE = 256, /* for listeners, logs, the resolver, pipes */
+	DESCRIPTORS_ASIDE = 256, /* for listeners, logs, the resolver, pipes; at most a quarter of what there is */
 	RESOLVER_ENTRIES = 4096,
 };
 
@@ -24,7 +24,8 @@ enum {
 static void limits_prepare(struct server *server)
 {
 	uint64_t descriptors = system_descriptors();
-	uint64_t possible = descriptors > 2 * DESCRIPTORS_ASIDE ? (descriptors - DESCRIPTORS_ASIDE) / 2 : 64;
+	uint64_t aside = size_min(DESCRIPTORS_ASIDE, descriptors / 4);
+	uint64_t possible = size_max((descriptors - aside) / 2, 1);
 
 	server->limits = server->snapshot->settings.limits;
 	if (server->limits.memory == 0)

@@ -271,13 +271,23 @@ static enum h1_body_result trailer_parse(const struct step *step)
 	return H1_BODY_END;
 }
 
+/* Byte `index` of the line being collected, which goes on in `in`. */
+static uint8_t trailer_byte(const struct h1_body *body, struct span in, size_t index)
+{
+	size_t before = body->trailer.len - body->overhead;
+	return index < before ? body->trailer.at[body->overhead + index] : in.at[index - before];
+}
+
 /* Collects the line that begins at overhead in the trailer section; END when it was the empty one. */
 static enum h1_body_result trailer_line(const struct step *step, struct span *in)
 {
 	struct h1_body *body = step->body;
 	ptrdiff_t lf = span_find(*in, '\n');
 	size_t take = lf < 0 ? in->len : (size_t)lf + 1;
-	size_t len = body->trailer.len - body->overhead + take;
+	size_t before = body->trailer.len - body->overhead, len = before + take;
+	/* First, so that how the bytes are cut does not decide what is wrong with them. */
+	if (len >= 2 && before < 2 && trailer_byte(body, *in, 0) == '\r' && trailer_byte(body, *in, 1) != '\n')
+		return malformed(step, "bare CR after the last chunk");
 	if (len > (size_t)step->limits->field_line + 2)
 		return too_large(step, "trailer line too long");
 	if (body->trailer.len + take > step->limits->head)
@@ -285,12 +295,9 @@ static enum h1_body_result trailer_line(const struct step *step, struct span *in
 	if (!trailer_append(step, span_first(*in, take)))
 		return bad(step, ERROR_MEMORY, NULL);
 	*in = span_from(*in, take);
-	const uint8_t *line = body->trailer.at + body->overhead;
-	if (len >= 2 && line[0] == '\r' && line[1] != '\n')
-		return malformed(step, "bare CR after the last chunk");
 	if (lf < 0)
 		return H1_BODY_MORE;
-	if (len < 2 || line[len - 2] != '\r')
+	if (len < 2 || body->trailer.at[body->trailer.len - 2] != '\r')
 		return malformed(step, "bare LF after the last chunk");
 	body->overhead = (uint32_t)body->trailer.len;
 	return len == 2 ? trailer_parse(step) : H1_BODY_DATA;

@@ -69,7 +69,7 @@ tsan:
 fuzz:
 	@tools/setup build test
 	@test -f build-fuzz/build.ninja || CC=clang $(MESON_SETUP) --buildtype=debugoptimized \
-		-Db_sanitize=address,undefined -Dfuzz=true build-fuzz
+		-Db_sanitize=address,undefined -Dfuzz=true -Dtests=disabled build-fuzz
 	@$(NINJA) -C build-fuzz
 	@tools/fuzz build-fuzz $(FUZZ_SECONDS)
 

@@ -1,8 +1,9 @@
 """Bounded waiting: every wait in the tests names what it waits for and has an end."""
 
+import os
 import time
 
-DEFAULT_TIMEOUT = 10.0
+DEFAULT_TIMEOUT = float(os.environ.get("GUISE_TEST_PATIENCE", "10"))  # seconds
 
 
 class WaitTimeout(AssertionError):

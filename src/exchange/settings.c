@@ -18,7 +18,7 @@ const struct setting limits_rows[] = {
 		.fallback = "auto",
 		.word = "auto",
 		.word_value = 0,
-		.min = 16 * MIB,
+		.min = 4 * MIB,
 		.max = 64 * TIB,
 		.summary = "Memory that the process may use for connections, messages and caches. `auto` is three "
 			   "quarters of the machine's memory or of the control group's limit. Over 80 % windows stop "
@@ -92,7 +92,7 @@ const struct setting limits_rows[] = {
 		.kind = SETTING_SIZE,
 		.offset = offsetof(struct limits_settings, head),
 		.fallback = "32 KiB",
-		.min = 1 * KIB,
+		.min = 64,
 		.max = 256 * KIB,
 		.summary = "Request line and all fields together. A longer request is answered with 431; a longer "
 			   "response of a server with 502.",

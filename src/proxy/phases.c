@@ -140,6 +140,8 @@ static void proxy_on_refused(struct exchange *x, const struct error *error)
 		return;
 	}
 	connector_cancel(&p->connector);
+	if (error->code == ERROR_BODY_TOO_LARGE)
+		x->close_after = true; /* RFC 9110 15.5.14: or the client would go on sending it */
 	reply_error(x, p, error);
 }
 

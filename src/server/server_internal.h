@@ -44,6 +44,7 @@ struct server_worker {
 	struct timer drain_check;
 	uint64_t drain_deadline; /* loop clock, ms */
 	struct timer resume;     /* acceptors paused at the connection limit */
+	uint64_t complained;     /* loop clock, ms: when the limit was last reported */
 	bool full;
 	bool cut;
 };

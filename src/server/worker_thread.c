@@ -14,6 +14,7 @@
 enum {
 	DRAIN_CHECK_MS = 10,
 	FULL_CHECK_MS = 20,
+	COMPLAIN_MS = 10000,
 };
 
 /* ---- accepting ---- */
@@ -23,7 +24,10 @@ static void acceptors_pause(struct server_worker *self)
 	if (self->full)
 		return;
 	self->full = true;
-	log_say(self->worker.log, LOG_WARNING, "limits.connections is reached: new connections wait");
+	if (self->worker.loop.now - self->complained >= COMPLAIN_MS) {
+		self->complained = self->worker.loop.now;
+		log_say(self->worker.log, LOG_WARNING, "limits.connections is reached: new connections wait");
+	}
 	for (size_t i = 0; i < self->server->bound_count; i++)
 		acceptor_pause(&self->acceptors[i]);
 	loop_timer_start(&self->worker.loop, &self->resume, FULL_CHECK_MS);
@@ -89,16 +93,27 @@ static void check_drained(struct timer *timer)
 
 	h1_server_drain(&self->worker);
 	upstream_drain(&self->worker);
-	if (conn_count(&self->worker) == 0 && exchange_count(&self->worker) == 0) {
-		loop_stop(loop);
+	bool drained = conn_count(&self->worker) == 0 && exchange_count(&self->worker) == 0;
+	if (!drained && !self->cut && loop->now < self->drain_deadline) {
+		loop_timer_start(loop, timer, DRAIN_CHECK_MS);
 		return;
 	}
-	if (self->cut || loop->now >= self->drain_deadline) {
-		h1_server_cut(&self->worker);
-		loop_stop(loop);
-		return;
+	h1_server_cut(&self->worker);
+	loop_timer_stop(loop, timer);
+	loop_stop(loop);
+}
+
+/* New connections are refused from now on; a socket that all workers share is closed at the end. */
+static void acceptors_stop(struct server_worker *self)
+{
+	for (size_t i = 0; i < self->server->bound_count; i++) {
+		struct bound *bound = &self->server->bound[i];
+		acceptor_stop(&self->acceptors[i]);
+		if (!bound->shared) {
+			close(bound->sockets[self->worker.index]);
+			bound->sockets[self->worker.index] = -1;
+		}
 	}
-	loop_timer_start(loop, timer, DRAIN_CHECK_MS);
 }
 
 static void on_order(struct letter *letter, void *owner)
@@ -108,8 +123,7 @@ static void on_order(struct letter *letter, void *owner)
 	if (!self->worker.draining) {
 		self->worker.draining = true;
 		self->drain_deadline = self->worker.loop.now + self->server->snapshot->settings.timeouts.drain;
-		for (size_t i = 0; i < self->server->bound_count; i++)
-			acceptor_stop(&self->acceptors[i]);
+		acceptors_stop(self);
 	}
 	check_drained(&self->drain_check);
 }

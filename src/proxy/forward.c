@@ -13,6 +13,8 @@ static enum phase_result forward_identify(struct exchange *x, struct proxy_excha
 {
 	char text[ADDRESS_TEXT];
 
+	if (x->request.version < HTTP_VERSION_11)
+		x->close_after = true; /* RFC 9112 9.3: a proxy keeps no connection of an HTTP/1.0 client */
 	if (!rules_source_allowed(p->listener->rules, &x->client->address))
 		return phase_fail(x, ERROR_DENIED, "this client may not use the proxy");
 	p->origin.client_text =

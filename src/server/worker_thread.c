@@ -120,6 +120,8 @@ static void on_order(struct letter *letter, void *owner)
 {
 	struct server_worker *self = CONTAINER_OF(letter, struct server_worker, order);
 
+	if (self->worker.loop.stopping) /* opened after the end: the rooms are being taken down */
+		return;
 	if (!self->worker.draining) {
 		self->worker.draining = true;
 		self->drain_deadline = self->worker.loop.now + self->server->snapshot->settings.timeouts.drain;

@@ -109,6 +109,21 @@ struct span arena_copy(struct arena *arena, struct span bytes)
 	return span_make(at, bytes.len);
 }
 
+struct span arena_join(struct arena *arena, const struct span *parts, unsigned count)
+{
+	size_t len = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		len += parts[i].len;
+	uint8_t *text = arena_alloc(arena, len), *at = text;
+	if (!text)
+		return (struct span){0};
+	for (unsigned i = 0; i < count; i++)
+		if (parts[i].len)
+			at = mempcpy(at, parts[i].at, parts[i].len);
+	return span_make(text, len);
+}
+
 struct span arena_format_list(struct arena *arena, const char *format, va_list arguments)
 {
 	va_list again;

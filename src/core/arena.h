@@ -45,6 +45,8 @@ WARN_UNUSED static inline void *arena_alloc(struct arena *arena, size_t bytes)
 WARN_UNUSED void *arena_zalloc(struct arena *arena, size_t count, size_t size);
 /* A copy of the bytes; ->at is NULL when memory ran out (also for an empty span: at is then not NULL). */
 WARN_UNUSED struct span arena_copy(struct arena *arena, struct span bytes);
+/* The parts one after the other, copied; ->at is NULL when memory ran out. */
+WARN_UNUSED struct span arena_join(struct arena *arena, const struct span *parts, unsigned count);
 /* printf into the arena; ->at is NULL when memory ran out. A NUL follows, not counted. */
 WARN_UNUSED struct span arena_format(struct arena *arena, const char *format, ...) PRINTF_LIKE(2, 3);
 WARN_UNUSED struct span arena_format_list(struct arena *arena, const char *format, va_list arguments)

@@ -12,6 +12,12 @@
 #define PRINTF_LIKE(text, first) __attribute__((format(printf, text, first)))
 #define COLD __attribute__((cold, noinline))
 
+/*
+ * For a large array on the hot path that is always written before it is read: without it, the build's
+ * -ftrivial-auto-var-init=zero would clear it at each call.
+ */
+#define UNINITIALISED __attribute__((uninitialized))
+
 #define ARRAY_LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
 /* The object that holds `member` at address `pointer`. */

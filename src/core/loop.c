@@ -123,7 +123,7 @@ static int wait_time(const struct loop *loop, int wait_ms)
 
 void loop_turn(struct loop *loop, int wait_ms)
 {
-	struct epoll_event events[LOOP_EVENTS];
+	struct epoll_event events[LOOP_EVENTS] UNINITIALISED;
 	int count = epoll_wait(loop->epoll, events, LOOP_EVENTS, wait_time(loop, wait_ms));
 	ENSURE(count >= 0 || errno == EINTR);
 	read_clock(loop);

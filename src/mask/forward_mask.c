@@ -186,8 +186,8 @@ static struct span version_text(enum http_version version)
 
 bool via_append(struct http_fields *fields, enum http_version version, struct span pseudonym)
 {
-	struct span text = version_text(version);
-	struct span member = arena_format(fields->arena, "%.*s %.*s", SPAN_ARG(text), SPAN_ARG(pseudonym));
+	const struct span parts[] = {version_text(version), SPAN(" "), pseudonym};
+	struct span member = arena_join(fields->arena, parts, ARRAY_LENGTH(parts));
 
 	return member.at && append_member(fields, HTTP_FIELD_VIA, member);
 }

@@ -65,7 +65,7 @@ static bool is_trusted(const struct forwarded_policy *policy, const struct addre
 static struct span address_text(const struct address *address, struct arena *arena)
 {
 	struct address plain = address_unmap(address);
-	char text[ADDRESS_TEXT];
+	char text[ADDRESS_TEXT] UNINITIALISED;
 
 	if (plain.family != ADDRESS_V4 && plain.family != ADDRESS_V6)
 		return SPAN("unknown");
@@ -388,7 +388,7 @@ static bool write_x(const struct forwarded_origin *origin, struct span peer, str
 	struct span value = peer;
 
 	if (origin->chain.len > 0)
-		value = arena_format(fields->arena, "%.*s, %.*s", SPAN_ARG(origin->chain), SPAN_ARG(peer));
+		value = arena_join(fields->arena, (const struct span[]){origin->chain, SPAN(", "), peer}, 3);
 	if (!value.at || !http_fields_add_known(fields, HTTP_FIELD_X_FORWARDED_FOR, value))
 		return false;
 	if (!http_fields_add_known(fields, HTTP_FIELD_X_FORWARDED_PROTO, origin->scheme))

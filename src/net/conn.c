@@ -226,7 +226,7 @@ static size_t send_queue(struct conn *conn, int *error)
 
 	*error = 0;
 	while (conn->unsent.bytes > 0 && conn->writable) {
-		struct iovec vectors[SEND_VECTORS];
+		struct iovec vectors[SEND_VECTORS] UNINITIALISED;
 		unsigned count = chunk_queue_vectors(&conn->unsent, vectors, SEND_VECTORS);
 		size_t offered = 0;
 		for (unsigned i = 0; i < count; i++)

@@ -232,6 +232,8 @@ void exchange_on_response(struct exchange *x)
 void exchange_on_up_done(struct exchange *x)
 {
 	exchange_forget_up(x);
+	if (!x->request_body.fin && x->down)
+		x->down->ops->stop(x->down);
 }
 
 void exchange_on_up_error(struct exchange *x, const struct error *error)
@@ -277,6 +279,8 @@ void exchange_abort(struct exchange *x, const struct error *error)
 
 	if (!error_is(&x->error))
 		x->error = *error;
+	if (x->state != EXCHANGE_ANSWERED)
+		x->response.status = 0; /* of an interim response, or of none that the client has seen */
 	x->state = EXCHANGE_OVER;
 	exchange_drop_up(x, error);
 	exchange_end(x);

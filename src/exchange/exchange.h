@@ -114,7 +114,10 @@ WARN_UNUSED bool exchange_become_tunnel(struct exchange *x);
 
 /* up: x->response was filled in. */
 void exchange_on_response(struct exchange *x);
-/* up: the whole response has been received and the whole request sent; the stream goes back to its codec. */
+/*
+ * up: the whole response has been received, and the request has been sent, or the server takes no more of it; the stream goes
+ * back to its codec.
+ */
 void exchange_on_up_done(struct exchange *x);
 /* up: it broke; the stream is gone. */
 void exchange_on_up_error(struct exchange *x, const struct error *error);

@@ -17,6 +17,7 @@ struct h1_call {
 	struct h1_framing framing;
 	uint8_t heads; /* received so far */
 	bool request_chunked;
+	bool sent;         /* a byte of the request has left */
 	bool request_done; /* its last byte has been queued */
 	bool answered;     /* a byte of a response has come */
 	bool head_done;    /* the final head has come */
@@ -75,15 +76,19 @@ static void h1_client_on_raw_gone(void *owner)
 	h1_client_gone(owner);
 }
 
-/* The call cannot go on: the connection ends, and the exchange is told. */
+/* The call cannot go on: the connection ends, and the exchange is told. A response that is whole stays so. */
 static void h1_client_fail(struct h1_client *client, struct error error)
 {
 	struct h1_call *call = client->call;
 	struct exchange *x = call->exchange;
 
+	error.unprocessed |= !call->sent;
 	error.unanswered = !call->answered;
 	h1_client_close(client);
-	exchange_on_up_error(x, &error);
+	if (call->response_done)
+		exchange_on_up_done(x);
+	else
+		exchange_on_up_error(x, &error);
 }
 
 /* The response is complete. With the request complete as well the connection is free for another call. */
@@ -93,14 +98,16 @@ static void h1_client_finish_if_done(struct h1_client *client)
 
 	if (!call->response_done || !call->request_done || conn_unsent(client->session.conn))
 		return;
-	bool reusable = call->reusable && call->framing.keep_alive && !client->pending.block;
+	bool reusable = call->reusable && call->framing.keep_alive;
 	client->call = NULL;
+	h1_pending_clear(&client->pending, &client->worker->buffers); /* used up, or of no use */
 	exchange_on_up_done(call->exchange);
 	if (!reusable) {
 		h1_client_close(client);
 		return;
 	}
 	client->scanned = 0;
+	conn_read_start(client->session.conn); /* to see it go, and what nobody asked for */
 	h1_watch(&client->worker->loop, &client->timer, &client->deadline, client->settings.idle);
 	client->session.owner_ops->on_idle(&client->session);
 }
@@ -136,7 +143,9 @@ static bool h1_call_accepts(const struct h1_call *call, const struct http_head *
 	return false;
 }
 
-static void h1_client_take_head(struct h1_client *client, struct span bytes, const struct h1_limits *limits)
+/* `last`: nothing has come behind it. */
+static void h1_client_take_head(struct h1_client *client, struct span bytes, const struct h1_limits *limits,
+				bool last)
 {
 	struct h1_call *call = client->call;
 	struct exchange *x = call->exchange;
@@ -163,8 +172,10 @@ static void h1_client_take_head(struct h1_client *client, struct span bytes, con
 		return;
 	bool bodiless = call->head_done && !http_head_has_body(&x->response);
 	exchange_on_response(x);
-	if (client->call == call && bodiless)
-		h1_client_end_response(client);
+	if (client->call != call || !bodiless)
+		return;
+	call->reusable &= last;
+	h1_client_end_response(client);
 }
 
 /* What followed a 101 is kept by now: the tunnel can take it over. */
@@ -194,7 +205,7 @@ static size_t h1_client_read_head(struct h1_client *client, struct span bytes)
 		h1_client_fail(client, error_make(ERROR_UPSTREAM_MALFORMED, "too many interim responses"));
 		return 0;
 	}
-	h1_client_take_head(client, span_first(bytes, end), &limits);
+	h1_client_take_head(client, span_first(bytes, end), &limits, end == bytes.len);
 	return end;
 }
 
@@ -286,6 +297,12 @@ static void h1_client_on_read(struct conn *conn, struct block *lent, struct span
 			h1_client_close(client);
 		return;
 	}
+	if (!client->call->sent) {
+		/* It came before the request left: an answer to something else. */
+		h1_client_fail(client,
+			       error_make(ERROR_UPSTREAM_MALFORMED, "the server spoke before it was asked"));
+		return;
+	}
 	h1_client_watch(client);
 	if (client->pending.block) {
 		if (!h1_pending_append(&client->pending, buffers, bytes))
@@ -347,6 +364,7 @@ static void h1_client_on_sent(struct conn *conn, size_t bytes)
 
 	if (!client->call)
 		return;
+	client->call->sent = true;
 	h1_client_watch(client);
 	flow_settle(client->call->stream.out, conn_unsent(conn));
 	if (client->call)

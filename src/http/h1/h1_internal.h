@@ -63,6 +63,7 @@ struct h1_pair {
 	bool client_keeps; /* the client's wish for keep-alive */
 	bool keep;         /* what our response said */
 	bool request_done; /* the body has been read to its end */
+	bool body_is_bad;  /* it cannot, or must not, be read on */
 	bool discard;      /* nobody wants the rest of the body */
 	bool head_sent;    /* the final one */
 	bool continued;    /* a 100 has been sent */

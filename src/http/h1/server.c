@@ -144,11 +144,15 @@ static size_t h1_server_keep_head(struct h1_server *server, struct span bytes, c
 static size_t h1_server_read_head(struct h1_server *server, struct span bytes)
 {
 	struct h1_limits limits = h1_limits_from(server->service->limits);
-	size_t skipped = server->scanned ? 0 : h1_skip_empty_lines(bytes);
+	size_t skipped = h1_skip_empty_lines(bytes);
 	struct span rest = span_from(bytes, skipped);
 
-	if (rest.len == 0)
+	if (skipped)
+		server->scanned = 0; /* a CR that came alone has been looked at */
+	if (rest.len == 0) {
+		server->state = H1_SERVER_IDLE;
 		return skipped;
+	}
 	size_t end = h1_head_end(rest, &server->scanned);
 	if (end == H1_INCOMPLETE) {
 		size_t used = h1_server_keep_head(server, rest, &limits);
@@ -159,6 +163,31 @@ static size_t h1_server_read_head(struct h1_server *server, struct span bytes)
 }
 
 /* ---- bodies ---- */
+
+static bool h1_server_wants_bytes(const struct h1_server *server)
+{
+	const struct h1_pair *pair = server->pair;
+
+	if (!pair)
+		return true;
+	if (pair->exchange->head_is_bad || pair->body_is_bad)
+		return false;
+	if (server->pending.block)
+		return false; /* the next request came early: one block of it is enough */
+	if (pair->request_done)
+		return true; /* to see the client go */
+	return pair->discard ? pair->keep || !pair->head_sent : !pair->exchange->request_body.full;
+}
+
+static void h1_server_regulate(struct h1_server *server)
+{
+	if (!server->conn)
+		return;
+	if (h1_server_wants_bytes(server))
+		conn_read_start(server->conn);
+	else
+		conn_read_stop(server->conn);
+}
 
 void h1_server_watch_body(struct h1_server *server)
 {
@@ -179,6 +208,21 @@ static void h1_server_discard(struct h1_server *server, struct h1_pair *pair, si
 	h1_pair_finish_if_done(pair);
 }
 
+/* No more of this body: the client is told, unless its response has been written already, and the connection ends. */
+static void h1_server_refuse_body(struct h1_server *server, struct h1_pair *pair, const struct error *error)
+{
+	pair->body_is_bad = true;
+	pair->discard = true;
+	pair->exchange->close_after = true;
+	conn_read_stop(server->conn);
+	if (!pair->response_done) {
+		exchange_fail(pair->exchange, error);
+		return;
+	}
+	pair->keep = false;
+	h1_pair_finish_if_done(pair);
+}
+
 static void h1_server_on_data(struct h1_server *server, struct h1_pair *pair, struct block *block,
 			      struct span data)
 {
@@ -189,8 +233,7 @@ static void h1_server_on_data(struct h1_server *server, struct h1_pair *pair, st
 		return;
 	}
 	if (pair->body.total > x->body_limit) {
-		x->close_after = true;
-		exchange_fail(x, &(struct error){.code = ERROR_BODY_TOO_LARGE});
+		h1_server_refuse_body(server, pair, &(struct error){.code = ERROR_BODY_TOO_LARGE});
 		return;
 	}
 	switch (flow_push(&x->request_body, block, data)) {
@@ -214,14 +257,7 @@ static void h1_server_on_body_end(struct h1_server *server, struct h1_pair *pair
 	if (!pair->discard)
 		flow_finish(&pair->exchange->request_body, pair->body.trailers);
 	h1_pair_finish_if_done(pair);
-}
-
-static void h1_server_on_bad_body(struct h1_server *server, struct h1_pair *pair, const struct error *error)
-{
-	pair->discard = true;
-	pair->exchange->close_after = true;
-	conn_read_stop(server->conn);
-	exchange_fail(pair->exchange, error);
+	h1_server_regulate(server);
 }
 
 /* Reads the body as far as `bytes` go. Answers how many of them were used: all, unless the body ends in between. */
@@ -233,7 +269,7 @@ static size_t h1_server_read_body(struct h1_server *server, struct block *block,
 	struct span in = bytes, data = {0};
 	struct error error = ERROR_OK;
 
-	while (server->pair == pair) {
+	while (server->pair == pair && !pair->body_is_bad) {
 		switch (h1_body_read(&pair->body, &in, &data, &x->arena, &limits, false, &error)) {
 		case H1_BODY_DATA:
 			h1_server_on_data(server, pair, block, data);
@@ -244,7 +280,7 @@ static size_t h1_server_read_body(struct h1_server *server, struct block *block,
 			h1_server_on_body_end(server, pair);
 			return bytes.len - in.len;
 		case H1_BODY_BAD:
-			h1_server_on_bad_body(server, pair, &error);
+			h1_server_refuse_body(server, pair, &error);
 			return bytes.len;
 		}
 	}
@@ -252,6 +288,12 @@ static size_t h1_server_read_body(struct h1_server *server, struct block *block,
 }
 
 /* ---- bytes ---- */
+
+static bool h1_server_reads_body(const struct h1_server *server)
+{
+	const struct h1_pair *pair = server->pair;
+	return pair && !pair->request_done && !pair->body_is_bad && !pair->exchange->head_is_bad;
+}
 
 /*
  * Uses what it can of `bytes`, which lie in `block`. What stays unused is a partial head, or belongs to the next request
@@ -266,36 +308,13 @@ static size_t h1_server_use(struct h1_server *server, struct block *block, struc
 		size_t step = 0;
 		if (server->state == H1_SERVER_IDLE || server->state == H1_SERVER_HEAD)
 			step = h1_server_read_head(server, rest);
-		else if (server->pair && !server->pair->request_done && !server->pair->exchange->head_is_bad)
+		else if (h1_server_reads_body(server))
 			step = h1_server_read_body(server, block, rest);
 		if (step == 0)
 			break;
 		used += step;
 	}
 	return used;
-}
-
-static bool h1_server_wants_bytes(const struct h1_server *server)
-{
-	const struct h1_pair *pair = server->pair;
-
-	if (!pair)
-		return true;
-	if (pair->exchange->head_is_bad || server->pending.block)
-		return false; /* the next request came early: one block of it is enough */
-	if (pair->request_done)
-		return true; /* to see the client go */
-	return pair->discard ? pair->keep || !pair->head_sent : !pair->exchange->request_body.full;
-}
-
-static void h1_server_regulate(struct h1_server *server)
-{
-	if (!server->conn)
-		return;
-	if (h1_server_wants_bytes(server))
-		conn_read_start(server->conn);
-	else
-		conn_read_stop(server->conn);
 }
 
 static void h1_server_use_pending(struct h1_server *server)
@@ -334,8 +353,10 @@ static void h1_server_on_read(struct conn *conn, struct block *lent, struct span
 		return;
 	}
 	size_t used = h1_server_use(server, lent, bytes);
-	if (!server->conn || used == bytes.len || (server->pair && server->pair->exchange->head_is_bad))
+	if (!server->conn || used == bytes.len)
 		return;
+	if (server->pair && (server->pair->exchange->head_is_bad || server->pair->body_is_bad))
+		return; /* it will not be read any more */
 	if (!h1_pending_append(&server->pending, buffers, span_from(bytes, used)))
 		h1_server_on_no_memory(server);
 	h1_server_regulate(server);
@@ -387,13 +408,16 @@ static void h1_server_on_end(struct conn *conn)
 							 .text = "the connection ended inside a request head"});
 		break;
 	default:
-		if (pair && !pair->request_done && !pair->discard)
+		if (!pair || pair->request_done)
+			break;
+		if (pair->discard || pair->response_done) {
+			pair->discard = true;
+			pair->keep = false;
+			h1_pair_finish_if_done(pair);
+		} else {
 			exchange_abort(pair->exchange,
 				       &(struct error){.code = ERROR_CLIENT_GONE,
 						       .text = "the request body ended too early"});
-		else if (pair && !pair->request_done) {
-			pair->keep = false;
-			h1_pair_finish_if_done(pair);
 		}
 	}
 }

@@ -20,15 +20,24 @@ static void h1_server_send(struct h1_server *server, struct chunk_queue *bytes)
 
 /* ---- heads ---- */
 
+/* RFC 9110 10.1.1: the client waits to be told that it may send the body, which then may come, or may not. */
+static bool h1_pair_body_is_uncertain(const struct h1_pair *pair)
+{
+	return pair->exchange->request.expect_continue && !pair->continued && !pair->request_done &&
+	       pair->body.total == 0;
+}
+
 /* The rest of the request's body can be read and dropped, so that the connection can go on. */
 static bool h1_pair_can_drain(const struct h1_pair *pair)
 {
 	const struct http_head *request = &pair->exchange->request;
 
+	if (pair->body_is_bad)
+		return false;
 	if (pair->request_done || !pair->discard)
 		return true;
-	if (request->expect_continue && !pair->continued)
-		return false; /* RFC 9110 10.1.1: the body may come, or may not */
+	if (h1_pair_body_is_uncertain(pair))
+		return false;
 	return request->body != HTTP_BODY_LENGTH || request->length <= 64 * 1024;
 }
 
@@ -40,7 +49,8 @@ static bool h1_pair_may_keep(const struct h1_pair *pair)
 
 	return pair->client_keeps && !x->close_after && !pair->until_close && !server->worker->draining &&
 	       server->served < server->service->limits->requests_per_connection &&
-	       !(server->input_ended && !server->pending.block) && h1_pair_can_drain(pair);
+	       !(server->input_ended && !server->pending.block) && !h1_pair_body_is_uncertain(pair) &&
+	       h1_pair_can_drain(pair);
 }
 
 /* How the body will be framed (RFC 9112 6.3). False: there is none, or its length is in the head. */
@@ -80,6 +90,7 @@ static void h1_pair_on_head(struct stream *stream, const struct http_head *head)
 		h1_pair_frame(pair, head);
 		pair->keep = h1_pair_may_keep(pair);
 		how.chunked = pair->chunked;
+		how.upgrade = head->status == 426; /* RFC 9110 15.5.22: it says what would do */
 		if (!pair->keep)
 			how.connection = H1_CONNECTION_CLOSE;
 		else if (x->request.version < HTTP_VERSION_11)
@@ -133,10 +144,10 @@ static bool h1_pair_must_drain(struct h1_pair *pair)
 		return false;
 	if (!pair->discard) {
 		pair->discard = true;
-		pair->keep = h1_pair_can_drain(pair);
 		h1_server_watch_body(pair->server);
 		conn_read_start(pair->server->conn);
 	}
+	pair->keep = h1_pair_can_drain(pair);
 	return pair->keep;
 }
 

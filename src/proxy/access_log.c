@@ -10,8 +10,10 @@
 #include <time.h>
 
 enum {
-	LINE_MOST = 8 * 1024,
-	TEXT_MOST = 1024, /* of one thing that a peer chose, before escaping */
+	TEXT_MOST = 1024, /* of one thing that a peer chose, as it is written */
+	TEXTS_MOST = 11,  /* such things in a line */
+	LINE_MOST = (TEXTS_MOST + 1) * TEXT_MOST,
+	ESCAPED_MOST = 6, /* bytes of one escape */
 };
 
 /* Writes into a reserved piece of the ring; what does not fit is left out (it is sized so that everything does). */
@@ -67,9 +69,9 @@ static void line_escape(struct line *line, uint8_t byte)
 
 static void line_text(struct line *line, struct span text)
 {
-	size_t len = size_min(text.len, TEXT_MOST);
+	const uint8_t *start = line->at;
 
-	for (size_t i = 0; i < len; i++) {
+	for (size_t i = 0; i < text.len && line->at - start <= TEXT_MOST - ESCAPED_MOST; i++) {
 		uint8_t byte = text.at[i];
 		if (byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\')
 			line_byte(line, byte);

@@ -39,11 +39,11 @@ static bool group_init(struct upstream_group *group, struct worker *worker,
 	group->timeouts = *timeouts;
 	group->servers = memory_alloc(worker->memory, count * sizeof(*group->servers));
 	group->entries = memory_alloc(worker->memory, count * sizeof(*group->entries));
-	group->count = count;
 	if (!group->servers || !group->entries)
 		return false;
 	memset(group->servers, 0, count * sizeof(*group->servers));
 	for (unsigned i = 0; i < count; i++) {
+		group->count = i + 1;
 		group->entries[i] =
 			(struct balance_entry){.weight = (uint32_t)servers[i].weight, .available = true};
 		if (!server_init(&group->servers[i], worker, &servers[i], settings->keepalive))
@@ -57,12 +57,12 @@ static bool group_init(struct upstream_group *group, struct worker *worker,
 
 static void group_fini(struct upstream_group *group, struct worker *worker)
 {
-	for (unsigned i = 0; group->servers && i < group->count; i++)
+	size_t all = group->settings->servers.count;
+
+	for (unsigned i = 0; i < group->count; i++)
 		session_pool_fini(&group->servers[i].pool);
-	if (group->servers)
-		memory_free(worker->memory, group->servers, group->count * sizeof(*group->servers));
-	if (group->entries)
-		memory_free(worker->memory, group->entries, group->count * sizeof(*group->entries));
+	memory_free(worker->memory, group->servers, all * sizeof(*group->servers));
+	memory_free(worker->memory, group->entries, all * sizeof(*group->entries));
 }
 
 bool upstream_room_init(struct worker *worker, const struct upstream_settings *settings,

@@ -369,7 +369,7 @@ def test_refused_in_the_forward_proxy(stage, forward_guise, open_origin, data, s
     data = data.replace(b" /x HTTP/1.", target, 1).replace(b"a.test", b"127.0.0.1:%d" % open_origin.port)
     before = len(open_origin.heads)
     client = stage.client(forward_guise.forward)
-    client.send(data)
+    client.send(data + SMUGGLED)
     response = client.read_response()
     client.expect_end()
     assert response.status in statuses

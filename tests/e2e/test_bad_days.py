@@ -1,6 +1,7 @@
 """Bad days: killed servers, resets in any state, floods, clients that vanish, drains, a log that nobody reads."""
 
 import random
+import resource
 import signal
 import socket
 import threading
@@ -90,6 +91,9 @@ STATES = ["connected", "half a head", "head", "half a body", "waiting", "half a 
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize("how", ["reset", "close"])
 def test_client_vanishes_in_any_state(stage, state, how):
+    if (state, how) == ("waiting", "close"):
+        pytest.skip("a client that closes looks like one that half-closed and still waits")
+
     def script(peer):
         head = peer.read_request_head_or_none()
         if head is None:
@@ -201,29 +205,16 @@ def test_flood_of_connections_that_come_and_go(stage):
 
 def test_running_out_of_file_descriptors(stage):
     """Accepting stops and goes on; nothing spins, nothing crashes."""
-    import resource
-    origin = stage.origin()
-    config = settings.reverse(origin)
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
-    try:
-        guise = stage.guise(config)
-    except AssertionError as error:
-        assert "descriptor" in str(error) or "files" in str(error), error  # it may refuse to start: said clearly
-        stage.guises[-1].kill()
-        stage.guises.clear()
-        return
-    finally:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        except (ValueError, PermissionError):
-            pytest.skip("cannot restore the limit")
+    guise = stage.guise(settings.reverse(stage.origin()))
+    soft, hard = resource.prlimit(guise.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(guise.pid, resource.RLIMIT_NOFILE, (guise.open_files() + 20, hard))
     crowd = [Client(guise.reverse) for _ in range(120)]
     cpu, watch = guise.cpu_seconds(), Stopwatch()
     stays_true(lambda: True, 1.0)
     assert guise.cpu_seconds() - cpu < 0.6 * watch.seconds, "it spins"
     for client in crowd:
         client.close()
+    resource.prlimit(guise.pid, resource.RLIMIT_NOFILE, (soft, hard))
 
     def served():
         client = Client(guise.reverse, timeout=2)

@@ -148,6 +148,7 @@ def test_of_mixed_answers_the_public_ones_are_used(stage, guise, names, origin, 
     for _ in range(8):
         start = len(origin.peers), len(origin6.peers)
         assert ask(stage, guise, "CONNECT", f"mixed.example:{origin.port}").status == 200
+        origin.wait_peers(start[0] + 1)
         assert [peer.local[0] for peer in origin.peers[start[0]:]] == [PUBLIC]
         assert len(origin6.peers) == start[1]
 
@@ -161,8 +162,8 @@ def test_rebinding_between_look_up_and_connect(stage, method):
         server = stage.origin(host="0.0.0.0")
         guise = stage.guise(settings.forward(resolver=names))
         statuses = [ask(stage, guise, method, f"rebind.example:{server.port}").status for _ in range(10)]
-        assert set(statuses) <= {200, 403} and 200 in statuses
-        assert {peer.local[0] for peer in server.peers} == {PUBLIC}
+        assert set(statuses) <= {200, 403} and statuses[0] == (200 if first == PUBLIC else 403)
+        assert {peer.local[0] for peer in server.peers} <= {PUBLIC}
         assert names.count("rebind.example", 1) <= 10, "more look-ups than requests"
 
 
@@ -173,7 +174,7 @@ def test_one_look_up_serves_check_and_connection(stage):
     guise = stage.guise(settings.forward(resolver=names))
     assert ask(stage, guise, "CONNECT", f"once.example:{server.port}").status == 200
     assert names.count("once.example", 1) == 1
-    assert server.peers[0].local[0] == PUBLIC
+    assert server.wait_peers(1)[0].local[0] == PUBLIC
 
 
 # opening by rule

@@ -291,7 +291,7 @@ def test_many_tunnels_leave_nothing_behind(stage):
     server = stage.origin(echo, host="0.0.0.0")
     guise = stage.guise(settings.forward())
     connect(stage, guise, PUBLIC, server.port).close()
-    wait_for(lambda: server.peers[0].ended.is_set(), "the first tunnel's end")
+    wait_for(server.wait_peers(1)[0].ended.is_set, "the first tunnel's end")
     base = guise.open_files()
     for n in range(100):
         client = connect(stage, guise, PUBLIC, server.port)

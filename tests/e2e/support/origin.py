@@ -154,7 +154,7 @@ class Origin:
         except (OSError, ValueError):
             pass  # the other side went away, or the test ended
         except WireError as error:
-            if not isinstance(error, Truncated) and not self.stopping:
+            if not isinstance(error, (Truncated, Closed)) and not self.stopping:
                 self.errors.append(error)
         except AssertionError as error:
             if not self.stopping:

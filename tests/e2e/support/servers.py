@@ -77,6 +77,7 @@ http {{
     default_type text/plain;
     client_max_body_size 0;
     keepalive_requests 1000000;
+    proxy_ignore_client_abort on;
     map $http_upgrade $connection_upgrade {{ default upgrade; "" ""; }}
     server {{
         listen 127.0.0.1:{port};

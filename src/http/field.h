@@ -53,7 +53,7 @@ enum http_field_id {
 #define ROW(id, name) HTTP_FIELD_##id,
 	HTTP_FIELD_TABLE(ROW)
 #undef ROW
-	HTTP_FIELD_IDS
+		HTTP_FIELD_IDS
 };
 
 struct http_field {
@@ -74,10 +74,12 @@ struct span http_field_name(enum http_field_id id);       /* canonical spelling 
 
 void http_fields_init(struct http_fields *fields, struct arena *arena);
 /* Name and value are borrowed. False: out of memory. */
-WARN_UNUSED bool http_fields_add(struct http_fields *fields, enum http_field_id id, struct span name, struct span value);
+WARN_UNUSED bool http_fields_add(struct http_fields *fields, enum http_field_id id, struct span name,
+				 struct span value);
 WARN_UNUSED bool http_fields_add_known(struct http_fields *fields, enum http_field_id id, struct span value);
 /* Replaces every field of that name by one (in the place of the first). */
-WARN_UNUSED bool http_fields_set(struct http_fields *fields, enum http_field_id id, struct span name, struct span value);
+WARN_UNUSED bool http_fields_set(struct http_fields *fields, enum http_field_id id, struct span name,
+				 struct span value);
 void http_fields_drop_id(struct http_fields *fields, enum http_field_id id);
 void http_fields_drop_name(struct http_fields *fields, struct span name); /* case-insensitive */
 

@@ -23,7 +23,12 @@ enum http_method {
 
 enum http_version { HTTP_VERSION_10 = 10, HTTP_VERSION_11 = 11, HTTP_VERSION_2 = 20, HTTP_VERSION_3 = 30 };
 
-enum http_target_form { HTTP_TARGET_ORIGIN, HTTP_TARGET_ABSOLUTE, HTTP_TARGET_AUTHORITY, HTTP_TARGET_ASTERISK };
+enum http_target_form {
+	HTTP_TARGET_ORIGIN,
+	HTTP_TARGET_ABSOLUTE,
+	HTTP_TARGET_AUTHORITY,
+	HTTP_TARGET_ASTERISK
+};
 
 enum http_body {
 	HTTP_BODY_NONE,
@@ -45,22 +50,22 @@ struct http_head {
 	uint8_t method; /* enum http_method */
 	uint8_t target_form;
 	struct span method_text;
-	struct span scheme;    /* "http" or "https"; what the listener speaks when the target does not say */
+	struct span scheme; /* "http" or "https"; what the listener speaks when the target does not say */
 	struct span authority; /* host[:port] as it was spelt, from the target or Host; empty only for HTTP/1.0 */
 	struct http_authority host;
-	struct span path;      /* begins with '/', with the query; "*" for asterisk-form; empty for CONNECT */
+	struct span path; /* begins with '/', with the query; "*" for asterisk-form; empty for CONNECT */
 
 	/* response */
 	uint16_t status;
 	struct span reason;
 
 	/* both */
-	uint8_t version; /* of the peer that sent it: enum http_version */
-	uint8_t body;    /* enum http_body */
+	uint8_t version;      /* of the peer that sent it: enum http_version */
+	uint8_t body;         /* enum http_body */
 	bool expect_continue; /* Expect: 100-continue on a request with a body */
 	bool te_trailers;     /* TE: trailers */
 	struct span protocol; /* Upgrade offered (request) or chosen (101), without h2c; empty = none */
-	uint64_t length;      /* HTTP_BODY_LENGTH; for a response to HEAD and a 304: what Content-Length said (length_known) */
+	uint64_t length; /* HTTP_BODY_LENGTH; for a response to HEAD and a 304: what Content-Length said (length_known) */
 	bool length_known;
 	struct http_fields fields;
 };

@@ -21,7 +21,8 @@ WARN_UNUSED bool http_authority_parse(struct span text, struct arena *arena, str
  * http_authority_parse into head->host, with head->authority as it was spelt (without the colon of an empty port); for the Host field
  * and for targets alike.
  */
-WARN_UNUSED bool http_authority_read(struct span text, struct arena *arena, struct http_head *head, struct error *error);
+WARN_UNUSED bool http_authority_read(struct span text, struct arena *arena, struct http_head *head,
+				     struct error *error);
 
 /*
  * Reads a request target for `head->method` into head->target_form, scheme, authority, host (when absolute or authority form) and
@@ -29,7 +30,8 @@ WARN_UNUSED bool http_authority_read(struct span text, struct arena *arena, stru
  * bytes >= 0x80, '\\', '"', '<', '>', '^', '`', '{', '|', '}' : space, controls, DEL, non-ASCII and '#' are refused; the others pass
  * as they are (browsers send some).
  */
-WARN_UNUSED bool http_target_parse(struct span target, struct arena *arena, struct http_head *head, struct error *error);
+WARN_UNUSED bool http_target_parse(struct span target, struct arena *arena, struct http_head *head,
+				   struct error *error);
 
 /* The path without query; and the query without '?'. */
 struct span http_path_only(struct span path);

@@ -13,8 +13,7 @@ static const uint8_t mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
 
 static bool is_mapped(const struct address *address)
 {
-	return address->family == ADDRESS_V6 &&
-	       memcmp(address->ip, mapped_prefix, sizeof(mapped_prefix)) == 0;
+	return address->family == ADDRESS_V6 && memcmp(address->ip, mapped_prefix, sizeof(mapped_prefix)) == 0;
 }
 
 /* RFC 3986 3.2.2, dec-octet: 0..255 without leading zeros. Moves *text past it. */
@@ -155,8 +154,7 @@ static bool parse_port(struct span text, uint16_t *port)
 {
 	uint64_t value;
 
-	if (text.len > 5 || (text.len > 1 && text.at[0] == '0') || !span_to_u64(text, &value) ||
-	    value > 65535)
+	if (text.len > 5 || (text.len > 1 && text.at[0] == '0') || !span_to_u64(text, &value) || value > 65535)
 		return false;
 	*port = (uint16_t)value;
 	return true;

@@ -13,16 +13,16 @@
 enum address_family { ADDRESS_NONE, ADDRESS_V4, ADDRESS_V6, ADDRESS_UNIX };
 
 struct address {
-	uint8_t family;	  /* enum address_family */
-	uint8_t ip[16];	  /* v4: the first four, network order */
-	uint16_t port;	  /* host order */
-	uint32_t scope;	  /* v6 zone index */
+	uint8_t family;   /* enum address_family */
+	uint8_t ip[16];   /* v4: the first four, network order */
+	uint16_t port;    /* host order */
+	uint32_t scope;   /* v6 zone index */
 	const char *path; /* unix: borrowed, NUL-terminated; a leading '@' means the abstract name space */
 };
 
 struct network {
 	struct address address; /* port unused */
-	uint8_t prefix;		/* bits */
+	uint8_t prefix;         /* bits */
 };
 
 union socket_address {
@@ -44,8 +44,7 @@ WARN_UNUSED bool address_parse_ip(struct span text, struct address *address);
 WARN_UNUSED bool address_parse(struct span text, struct address *address);
 /* "10.0.0.0/8", "2001:db8::/32", or a bare address (all bits). Host bits must be zero. */
 WARN_UNUSED bool network_parse(struct span text, struct network *network);
-bool network_contains(const struct network *network,
-		      const struct address *address); /* v4-mapped counts as v4 */
+bool network_contains(const struct network *network, const struct address *address); /* v4-mapped counts as v4 */
 
 /* IP without port, as RFC 5952 writes it ("unix", "unknown" for what is none); returns the length written (no NUL), at most ADDRESS_TEXT. */
 size_t address_format_ip(const struct address *address, char *out);
@@ -54,7 +53,7 @@ size_t address_format(const struct address *address, char *out);
 /* /24 and /48: the rest zeroed, the port too. */
 struct address address_truncate(const struct address *address);
 
-bool address_equal(const struct address *a, const struct address *b);	 /* port too */
+bool address_equal(const struct address *a, const struct address *b);    /* port too */
 bool address_equal_ip(const struct address *a, const struct address *b); /* after address_unmap of both */
 /* ::ffff:a.b.c.d as v4; others unchanged. */
 struct address address_unmap(const struct address *address);

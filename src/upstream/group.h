@@ -23,7 +23,7 @@ struct upstream_group {
 	struct upstream_timeouts timeouts; /* ms, all set */
 	struct upstream_server *servers;
 	struct balance_entry *entries; /* one for each server */
-	unsigned count; /* of both */
+	unsigned count;                /* of both */
 	struct balance balance;
 };
 

@@ -16,13 +16,13 @@ enum h1_body_result {
 };
 
 struct h1_body {
-	uint8_t kind;      /* enum http_body; STREAMED = chunked */
-	uint8_t state;     /* chunked: where in the grammar */
-	uint8_t digits;    /* of the chunk size read so far */
+	uint8_t kind;   /* enum http_body; STREAMED = chunked */
+	uint8_t state;  /* chunked: where in the grammar */
+	uint8_t digits; /* of the chunk size read so far */
 	uint32_t overhead; /* extension bytes of this chunk; in trailers, where the line being read begins: bounded */
 	uint64_t extensions; /* extension bytes in all */
-	uint64_t remaining; /* bytes of this chunk, or of the body */
-	uint64_t total;     /* payload so far */
+	uint64_t remaining;  /* bytes of this chunk, or of the body */
+	uint64_t total;      /* payload so far */
 	struct span trailer; /* collected trailer section, owned by `arena` */
 	uint32_t trailer_capacity;
 	struct http_fields *trailers; /* filled at the end; NULL until there are any */

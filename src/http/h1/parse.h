@@ -39,7 +39,7 @@ bool h1_head_is_hopeless(struct span bytes, const struct h1_limits *limits, bool
 struct h1_framing {
 	bool keep_alive; /* the sender's wish, by version and Connection (RFC 9112 9.3) */
 	bool chunked;
-	bool upgrade;        /* head->protocol is set and Connection named upgrade */
+	bool upgrade; /* head->protocol is set and Connection named upgrade */
 };
 
 /*
@@ -50,15 +50,16 @@ struct h1_framing {
  * False: *error tells (code MALFORMED_REQUEST, BAD_TARGET, TARGET_TOO_LONG, HEAD_TOO_LARGE, CODING_UNKNOWN, VERSION_UNSUPPORTED, MEMORY); what was read so far of the
  * method and target is in `head` for the log.
  */
-WARN_UNUSED bool h1_request_parse(struct span bytes, struct arena *arena, const struct h1_limits *limits, struct span scheme,
-				  struct http_head *head, struct h1_framing *framing, struct error *error);
+WARN_UNUSED bool h1_request_parse(struct span bytes, struct arena *arena, const struct h1_limits *limits,
+				  struct span scheme, struct http_head *head, struct h1_framing *framing,
+				  struct error *error);
 
 /*
  * Parses a response head. `request_method` decides about the body (RFC 9112 6.3); a 2xx to CONNECT and a 101 have none and make a
  * tunnel. False: *error tells (UPSTREAM_MALFORMED, UPSTREAM_HEAD_TOO_LARGE, UPSTREAM_CODING, MEMORY).
  */
 WARN_UNUSED bool h1_response_parse(struct span bytes, struct arena *arena, const struct h1_limits *limits,
-				   enum http_method request_method, struct http_head *head, struct h1_framing *framing,
-				   struct error *error);
+				   enum http_method request_method, struct http_head *head,
+				   struct h1_framing *framing, struct error *error);
 
 #endif

@@ -1,0 +1,327 @@
+/*
+ * A whole proxy on one thread, for tests: a worker with all its rooms, listeners compiled from YAML, clients and servers at the
+ * other ends of socket pairs, a hosts file and no name server. connect(2) is ours: whatever address Guise connects to, the other end appears in stage->servers. So is the
+ * monotonic clock: time passes when stage_pass says so.
+ *
+ * One stage at a time in a process; one file of a program includes this.
+ */
+#ifndef GUISE_TESTS_STAGE_H
+#define GUISE_TESTS_STAGE_H
+
+#include "config/snapshot.h"
+#include "exchange/exchange.h"
+#include "http/h1/server.h"
+#include "net/resolver.h"
+#include "proxy/proxy.h"
+#include "upstream/group.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { STAGE_CLIENTS = 8, STAGE_SERVERS = 64, STAGE_LISTENERS = 8 };
+
+/* The peer's end of a connection of Guise. */
+struct stage_peer {
+	int fd;                 /* -1: none, or closed by us */
+	bool ended;             /* Guise has closed, or half-closed */
+	bool reset;             /* and not in good order */
+	bool paused;            /* takes nothing */
+	struct address address; /* servers: what was connected to */
+	uint8_t *bytes;         /* all that has come; a NUL follows */
+	size_t len, capacity;
+	size_t seen; /* for the test's use: what it has looked at */
+};
+
+struct stage {
+	struct memory memory;  /* of the worker */
+	struct memory outside; /* of the snapshot */
+	struct arena arena;
+	struct diagnostics diagnostics;
+	struct snapshot *snapshot;
+	struct upstream_timeouts timeouts[8];
+	struct resolver_settings names;
+	struct map hosts;
+	struct worker worker;
+	bool working;
+	struct log_ring *log; /* set before stage_start, if anything is to be logged */
+	struct guard_own own;
+	struct proxy_listener listeners[STAGE_LISTENERS]; /* in the order of the snapshot */
+	struct stage_peer clients[STAGE_CLIENTS], servers[STAGE_SERVERS];
+	unsigned server_count; /* so many connects there were */
+	int refuse_next;       /* errno of the next connect; 0: it succeeds */
+	unsigned gone;         /* clients' connections that have ended */
+};
+
+static struct stage *stage_now;
+static uint64_t stage_clock_ms = 1000 * 1000;
+
+/* ---- instead of the system's ---- */
+
+int clock_gettime(clockid_t id, struct timespec *time)
+{
+	if (id != CLOCK_MONOTONIC)
+		return (int)syscall(SYS_clock_gettime, id, time);
+	time->tv_sec = (time_t)(stage_clock_ms / 1000);
+	time->tv_nsec = (long)(stage_clock_ms % 1000) * 1000000;
+	return 0;
+}
+
+/* The descriptor becomes one end of a pair, connected at once. */
+int connect(int fd, const struct sockaddr *address, socklen_t len)
+{
+	struct stage *stage = stage_now;
+	int pair[2], type = 0;
+	socklen_t type_len = sizeof(type);
+
+	if (!stage)
+		return (int)syscall(SYS_connect, fd, address, len);
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_len) != 0 || type != SOCK_STREAM) {
+		errno = ENETUNREACH; /* there is no name server */
+		return -1;
+	}
+	int error = stage->refuse_next;
+	stage->refuse_next = 0;
+	if (!error && (stage->server_count == STAGE_SERVERS ||
+		       socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) != 0))
+		error = ECONNREFUSED;
+	if (error) {
+		errno = error;
+		return -1;
+	}
+	struct stage_peer *server = &stage->servers[stage->server_count++];
+	union socket_address raw = {0};
+	memcpy(&raw, address, size_min(len, sizeof(raw)));
+	*server = (struct stage_peer){.fd = pair[1], .address = address_from_socket(&raw, len)};
+	dup2(pair[0], fd);
+	close(pair[0]);
+	return 0;
+}
+
+/* ---- setting up ---- */
+
+static inline void stage_listener(struct stage *stage, size_t index)
+{
+	const struct snapshot_listener *origin = &stage->snapshot->listeners[index];
+	struct proxy_listener *listener = &stage->listeners[index];
+	const struct settings *settings = &stage->snapshot->settings;
+
+	*listener = (struct proxy_listener){
+		.service = {.ops = &proxy_exchange_ops,
+			    .limits = &settings->limits,
+			    .timeouts = &settings->timeouts,
+			    .scheme = SPAN("http"),
+			    .local = origin->addresses[0].address,
+			    .owner = listener},
+		.face = origin->face == SNAPSHOT_FORWARD ? PROXY_FORWARD : PROXY_REVERSE,
+		.text = SPAN("stage:80"),
+		.name = span_make(settings->name.text, settings->name.len),
+		.via = SPAN("guise-1"),
+		.log_format = (enum log_format)settings->log.format,
+		.log_addresses = LOG_ADDRESSES_FULL,
+		.router = origin->router,
+		.forwarded = &origin->forwarded,
+		.rules = origin->rules,
+		.own = &stage->own,
+		.mask = origin->mask,
+	};
+}
+
+/* Reads the configuration; once for many stage_start. */
+static inline void stage_configure(struct stage *stage, const char *yaml)
+{
+	signal(SIGPIPE, SIG_IGN);
+	memory_init(&stage->outside, 0);
+	arena_init(&stage->arena, &stage->outside, NULL, NULL, 0);
+	diagnostics_init(&stage->diagnostics, &stage->arena, "stage.yaml");
+	stage->snapshot = snapshot_from_yaml(span_of(yaml), NULL, &stage->outside, &stage->diagnostics);
+	for (const struct diagnostic *one = stage->diagnostics.first; one && !stage->snapshot; one = one->next)
+		fprintf(stderr, "stage: %s\n", one->text);
+	ENSURE(stage->snapshot);
+	ENSURE(stage->snapshot->listener_count <= STAGE_LISTENERS);
+	for (size_t i = 0; i < stage->snapshot->listener_count; i++)
+		stage_listener(stage, i);
+	map_init(&stage->hosts, &stage->outside);
+	ENSURE(resolver_hosts_parse(SPAN("10.2.0.3 a.test\n10.2.0.4 b.test\n127.0.0.1 inside.test\n"),
+				    &stage->arena, &stage->hosts));
+	stage->names = (struct resolver_settings){.servers = "127.0.0.1:1",
+						  .timeout_ms = 1,
+						  .attempts = 1,
+						  .cache_entries = 16,
+						  .hosts = &stage->hosts};
+	for (size_t i = 0; i < stage->snapshot->upstream_count; i++)
+		stage->timeouts[i] =
+			snapshot_upstream_timeouts(stage->snapshot, &stage->snapshot->upstreams[i]);
+}
+
+/* A worker with its rooms. */
+static inline void stage_start(struct stage *stage)
+{
+	struct worker *worker = &stage->worker;
+
+	stage_now = stage;
+	stage->server_count = 0;
+	stage->refuse_next = 0;
+	stage->gone = 0;
+	for (unsigned i = 0; i < STAGE_CLIENTS; i++)
+		stage->clients[i] = (struct stage_peer){.fd = -1};
+	memory_init(&stage->memory, stage->snapshot->settings.limits.memory);
+	ENSURE(worker_init(worker, 0, &stage->memory, stage->log));
+	ENSURE(conn_room_init(worker) && resolver_init(worker, &stage->names) && exchange_room_init(worker) &&
+	       h1_room_init(worker) &&
+	       upstream_room_init(worker, stage->snapshot->upstreams, stage->timeouts,
+				  stage->snapshot->upstream_count));
+	stage->working = true;
+}
+
+/* ---- time and turns ---- */
+
+static inline void stage_peer_close(struct stage_peer *peer)
+{
+	if (peer->fd >= 0)
+		close(peer->fd);
+	peer->fd = -1;
+}
+
+/* Takes what Guise has sent. */
+static inline void stage_peer_take(struct stage_peer *peer)
+{
+	while (peer->fd >= 0 && !peer->paused && !peer->ended) {
+		if (peer->capacity - peer->len < 4096) {
+			peer->capacity = peer->capacity * 2 + 8192;
+			peer->bytes = realloc(peer->bytes, peer->capacity);
+			ENSURE(peer->bytes);
+		}
+		ssize_t got = recv(peer->fd, peer->bytes + peer->len, peer->capacity - peer->len - 1, 0);
+		if (got > 0) {
+			peer->len += (size_t)got;
+			peer->bytes[peer->len] = 0;
+		} else if (got == 0 || errno != EAGAIN) {
+			peer->ended = true;
+			peer->reset = got < 0;
+		} else {
+			return;
+		}
+	}
+}
+
+static inline void stage_turn(struct stage *stage)
+{
+	loop_turn(&stage->worker.loop, 0);
+	for (unsigned i = 0; i < STAGE_CLIENTS; i++)
+		stage_peer_take(&stage->clients[i]);
+	for (unsigned i = 0; i < stage->server_count; i++)
+		stage_peer_take(&stage->servers[i]);
+}
+
+static inline void stage_turns(struct stage *stage, unsigned turns)
+{
+	while (turns-- > 0)
+		stage_turn(stage);
+}
+
+static inline void stage_pass(struct stage *stage, uint64_t ms)
+{
+	stage_clock_ms += ms;
+	stage_turn(stage);
+}
+
+/* ---- clients and servers ---- */
+
+static inline void stage_on_gone(void *owner, const struct client *client)
+{
+	struct stage *stage = owner;
+	stage->gone++;
+}
+
+/* A connection of client `who` (10.1.0.who) to a listener. False: Guise would not have it. */
+static inline bool stage_connect(struct stage *stage, unsigned who, unsigned listener)
+{
+	struct stage_peer *client = &stage->clients[who];
+	struct address address = {.family = ADDRESS_V4, .ip = {10, 1, 0, (uint8_t)who}, .port = 1024};
+	int pair[2];
+
+	stage_peer_close(client);
+	free(client->bytes);
+	*client = (struct stage_peer){.fd = -1};
+	ENSURE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0);
+	if (!h1_server_open(&stage->worker, pair[0], &address, &stage->listeners[listener].service,
+			    stage_on_gone, stage)) {
+		close(pair[0]);
+		close(pair[1]);
+		return false;
+	}
+	client->fd = pair[1];
+	return true;
+}
+
+/* Sends what the pair takes; how much that was. */
+static inline size_t stage_send(struct stage_peer *peer, struct span bytes)
+{
+	if (peer->fd < 0)
+		return 0;
+	ssize_t sent = send(peer->fd, bytes.at, bytes.len, MSG_NOSIGNAL);
+	return sent > 0 ? (size_t)sent : 0;
+}
+
+static inline size_t stage_say(struct stage_peer *peer, const char *text)
+{
+	return stage_send(peer, span_of(text));
+}
+
+static inline struct span stage_got(const struct stage_peer *peer)
+{
+	return span_make(peer->bytes, peer->len);
+}
+
+/* ---- the end ---- */
+
+/* Cuts what is open and takes the worker apart. Whatever was allocated must have come back. */
+static inline void stage_stop(struct stage *stage)
+{
+	struct worker *worker = &stage->worker;
+
+	if (!stage->working)
+		return;
+	stage->working = false;
+	memory_fail_every(&stage->memory, 0);
+	h1_server_cut(worker);
+	upstream_drain(worker);
+	stage_pass(stage, 40 * 1000); /* longer than any linger */
+	stage_turns(stage, 2);
+	ENSURE(exchange_count(worker) == 0);
+	ENSURE(conn_count(worker) == 0);
+	upstream_room_fini(worker);
+	resolver_fini(worker);
+	loop_turn(&worker->loop, 0);
+	h1_room_fini(worker);
+	exchange_room_fini(worker);
+	conn_room_fini(worker);
+	worker_fini(worker);
+	ENSURE(atomic_load(&stage->memory.used) == 0);
+	for (unsigned i = 0; i < STAGE_CLIENTS; i++) {
+		stage_peer_close(&stage->clients[i]);
+		free(stage->clients[i].bytes);
+	}
+	for (unsigned i = 0; i < stage->server_count; i++) {
+		stage_peer_close(&stage->servers[i]);
+		free(stage->servers[i].bytes);
+	}
+	stage_now = NULL;
+}
+
+static inline void stage_discard(struct stage *stage)
+{
+	snapshot_release(stage->snapshot);
+	map_fini(&stage->hosts);
+	arena_fini(&stage->arena);
+	ENSURE(atomic_load(&stage->outside.used) == 0);
+}
+
+#endif

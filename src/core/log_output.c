@@ -57,7 +57,7 @@ bool log_output_add(struct log_output *output, struct span bytes)
 static size_t writable(const struct log_output *output)
 {
 	size_t len = output->end - output->start;
-	if (!output->may_block)
+	if (len == 0 || !output->may_block)
 		return len;
 	/* A pipe that is ready has room for a page, and other kinds rarely for less. */
 	struct pollfd descriptor = {.fd = output->fd, .events = POLLOUT};

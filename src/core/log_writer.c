@@ -14,7 +14,7 @@ enum {
 	NAP_MS = 20,
 	SHORT_NAP_MS = 4, /* when a ring was found more than an eighth full */
 	STOP_NAP_MS = 2,
-	PARK_AFTER_US = 1000 * 1000,
+	PARK_AFTER_US = 200 * 1000,
 	REPORT_EVERY_US = 1000 * 1000,
 	GIVE_UP_US = 1000 * 1000,
 };

@@ -13,12 +13,6 @@ enum {
 	LOOP_TASKS = 10000, /* run in one turn: tasks that schedule each other do not hold it up for ever */
 };
 
-static void queue_init(struct loop_queue *queue)
-{
-	queue->first = NULL;
-	queue->end = &queue->first;
-}
-
 static void read_clock(struct loop *loop)
 {
 	struct timespec time;
@@ -35,9 +29,6 @@ static void read_clock(struct loop *loop)
 bool loop_init(struct loop *loop)
 {
 	*loop = (struct loop){.epoll = epoll_create1(EPOLL_CLOEXEC)};
-	queue_init(&loop->soon);
-	queue_init(&loop->last);
-	queue_init(&loop->retired);
 	read_clock(loop);
 	timer_wheel_init(&loop->timers, loop->now);
 	return loop->epoll >= 0;
@@ -48,10 +39,8 @@ static struct loop_task *queue_pop(struct loop_queue *queue)
 	struct loop_task *task = queue->first;
 	if (!task)
 		return NULL;
-	queue->first = task->next;
-	if (!queue->first)
-		queue->end = &queue->first;
-	task->queued = false;
+	queue->first = task->next == task ? NULL : task->next;
+	task->next = NULL;
 	return task;
 }
 
@@ -72,15 +61,11 @@ static void run_soon(struct loop *loop, unsigned *budget)
 /* All that is queued by now, even past the budget: what the soon tasks produced is to leave. */
 static void run_last(struct loop *loop, unsigned *budget)
 {
-	struct loop_task **end = loop->last.end;
-	while (loop->last.first) {
-		struct loop_task *task = queue_pop(&loop->last);
-		bool final = end == &task->next;
+	struct loop_task *end = loop->last.last, *task = NULL;
+	while (task != end && (task = queue_pop(&loop->last))) {
 		task->run(task);
 		if (*budget > 0)
 			--*budget;
-		if (final)
-			break;
 	}
 }
 

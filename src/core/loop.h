@@ -31,14 +31,18 @@ typedef void loop_task_fn(struct loop_task *task);
 
 /* Something to be run later in this turn; queued at most once at a time. */
 struct loop_task {
-	struct loop_task *next;
+	struct loop_task *next; /* NULL: not queued; the last one of a queue points to itself */
 	loop_task_fn *run;
-	bool queued;
 };
 
 struct loop_queue {
-	struct loop_task *first, **end;
+	struct loop_task *first, *last; /* `last` counts only while there is a first */
 };
+
+static inline bool loop_task_queued(const struct loop_task *task)
+{
+	return task->next != NULL;
+}
 
 struct loop {
 	int epoll;
@@ -79,12 +83,14 @@ static inline void loop_task_init(struct loop_task *task, loop_task_fn *run)
 
 static inline void loop_queue_add(struct loop_queue *queue, struct loop_task *task)
 {
-	if (task->queued)
+	if (loop_task_queued(task))
 		return;
-	task->queued = true;
-	task->next = NULL;
-	*queue->end = task;
-	queue->end = &task->next;
+	task->next = task;
+	if (queue->first)
+		queue->last->next = task;
+	else
+		queue->first = task;
+	queue->last = task;
 }
 
 /* In this turn, after events. */

@@ -5,8 +5,11 @@
 
 #include "exchange/stream.h"
 
-/* Windows that must be emptied in a row, without the sink ever stalling, before a window doubles. */
-enum { STREAK_TO_GROW = 16 };
+/*
+ * Windows that must be emptied in a row, without the sink ever stalling, before a window doubles: more than the kernel's buffers swallow of
+ * a reader that does not read.
+ */
+enum { STREAK_TO_GROW = 256 };
 
 static void flow_announce(struct loop_task *task)
 {
@@ -17,7 +20,7 @@ static void flow_announce(struct loop_task *task)
 
 static void flow_schedule(struct flow *flow)
 {
-	if (flow->sink && !flow->ready.queued)
+	if (flow->sink && !loop_task_queued(&flow->ready))
 		loop_soon(&flow->worker->loop, &flow->ready);
 }
 

@@ -25,9 +25,9 @@ struct flow {
 	struct stream *source, *sink; /* borrowed; NULL when that end is not there (yet, or any more) */
 	struct http_fields *trailers; /* set by flow_finish; may be NULL */
 	struct loop_task ready;
-	bool fin;       /* the source has pushed its last byte */
-	bool full;      /* the source was told to wait */
-	uint8_t streak; /* windows in a row that the sink emptied while the source waited */
+	bool fin;        /* the source has pushed its last byte */
+	bool full;       /* the source was told to wait */
+	uint16_t streak; /* windows in a row that the sink emptied while the source waited */
 };
 
 void flow_init(struct flow *flow, struct worker *worker, size_t window);

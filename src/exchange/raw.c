@@ -37,6 +37,7 @@ static void raw_on_read(struct conn *conn, struct block *lent, struct span bytes
 
 	switch (flow_push(raw->stream.in, lent, bytes)) {
 	case FLOW_ROOM:
+		conn_read_room(conn, flow_room(raw->stream.in));
 		break;
 	case FLOW_FULL:
 		conn_read_stop(conn);
@@ -108,6 +109,7 @@ static void raw_on_readable(struct stream *stream)
 
 static void raw_on_credit(struct stream *stream)
 {
+	conn_read_room(raw_of(stream)->conn, flow_room(stream->in));
 	conn_read_start(raw_of(stream)->conn);
 }
 

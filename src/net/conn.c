@@ -68,7 +68,8 @@ static struct block *lend(struct conn *conn)
 {
 	struct worker *worker = conn->worker;
 
-	if (conn->bulk) {
+	/* A large block that is filled by half wastes the other half for as long as its bytes wait. */
+	if (conn->bulk && (conn->room == 0 || conn->room >= BLOCK_LARGE)) {
 		struct block *block = block_new(&worker->buffers, BLOCK_LARGE - BLOCK_HEADER);
 		if (block)
 			return block;
@@ -142,7 +143,7 @@ static size_t receive_once(struct conn *conn)
 		fail(conn, error_make(ERROR_MEMORY, NULL));
 		return 0;
 	}
-	size_t room = block->capacity;
+	size_t room = conn->room ? size_min(conn->room, block->capacity) : block->capacity;
 	ssize_t got;
 	do
 		got = conn->transport->receive(conn, block->bytes, room);
@@ -339,7 +340,7 @@ static void on_event(struct loop_source *source, uint32_t events)
 		conn->readable = true;
 	if (conn->connecting) {
 		/* A connect that ended at once is told by run_again, before any event. */
-		if (!conn->again.queued && (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
+		if (!loop_task_queued(&conn->again) && (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
 			connect_ended(conn, events & (EPOLLERR | EPOLLHUP) ? socket_error(conn) : 0);
 		return;
 	}

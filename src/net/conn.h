@@ -59,6 +59,7 @@ struct conn {
 	struct loop_task flush;  /* last: send what is queued */
 	struct loop_task retire; /* free */
 	uint64_t bytes_in, bytes_out;
+	uint32_t room; /* see conn_read_room */
 	struct address peer;
 	bool reading : 1;
 	bool readable : 1; /* an edge has not been read to its end */
@@ -91,6 +92,15 @@ void conn_adopt(struct conn *conn, const struct conn_ops *ops, void *owner);
 
 void conn_read_start(struct conn *conn);
 void conn_read_stop(struct conn *conn);
+
+/*
+ * The reader has room for about so many bytes: no receive asks for more than that, or than a common block, whichever is larger. 0: as
+ * many as there are.
+ */
+static inline void conn_read_room(struct conn *conn, size_t bytes)
+{
+	conn->room = bytes ? (uint32_t)size_min(size_max(bytes, BLOCK_MEDIUM), UINT32_MAX) : 0;
+}
 
 /* Takes the whole queue (left empty). After conn_finish or a failure the bytes are dropped. */
 void conn_write(struct conn *conn, struct chunk_queue *queue);

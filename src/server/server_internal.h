@@ -15,7 +15,7 @@
 
 enum {
 	NAME_MOST = 96,
-	LOG_RING = 1024 * 1024, /* bytes for each thread: what a busy worker logs while the writer naps */
+	LOG_RING = 256 * 1024, /* bytes for each thread: what a busy worker logs while the writer naps */
 };
 
 /* One bound address: what it means, and one socket for each worker (the same one for all where the kernel cannot share). */

@@ -214,6 +214,7 @@ static void h1_client_on_data(struct h1_client *client, struct h1_call *call, st
 {
 	switch (flow_push(call->stream.in, block, data)) {
 	case FLOW_ROOM:
+		conn_read_room(client->session.conn, flow_room(call->stream.in));
 		break;
 	case FLOW_FULL:
 		conn_read_stop(client->session.conn);
@@ -464,6 +465,7 @@ static void h1_call_on_credit(struct stream *stream)
 	if (call->response_done)
 		return;
 	h1_client_watch(call->client);
+	conn_read_room(call->client->session.conn, flow_room(stream->in));
 	conn_read_start(call->client->session.conn);
 }
 

@@ -238,6 +238,7 @@ static void h1_server_on_data(struct h1_server *server, struct h1_pair *pair, st
 	}
 	switch (flow_push(&x->request_body, block, data)) {
 	case FLOW_ROOM:
+		conn_read_room(server->conn, flow_room(&x->request_body));
 		break;
 	case FLOW_FULL:
 		/* Waiting for the server now, not for the client. */

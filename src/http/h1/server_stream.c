@@ -179,6 +179,7 @@ static void h1_pair_on_credit(struct stream *stream)
 	if (pair->request_done || pair->discard)
 		return;
 	h1_server_watch_body(pair->server);
+	conn_read_room(pair->server->conn, flow_room(stream->in));
 	conn_read_start(pair->server->conn);
 }
 

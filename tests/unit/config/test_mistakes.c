@@ -444,19 +444,19 @@ static const struct mistake {
 		"size above its bound",
 		"forward: [{listen: \"127.0.0.1:3128\"}]\n"
 		"limits: {head: 512 KiB}\n",
-		"c:2:16: \"head\" must be from 1 KiB to 256 KiB, not 512 KiB\n",
+		"c:2:16: \"head\" must be from 64 bytes to 256 KiB, not 512 KiB\n",
 	},
 	{
 		"size above its bound, with a word",
 		"forward: [{listen: \"127.0.0.1:3128\"}]\n"
 		"limits: {memory: 1 MiB}\n",
-		"c:2:18: \"memory\" must be from 16 MiB to 64 TiB or \"auto\", not 1 MiB\n",
+		"c:2:18: \"memory\" must be from 4 MiB to 64 TiB or \"auto\", not 1 MiB\n",
 	},
 	{
 		"size beyond 64 bits in bounds",
 		"forward: [{listen: \"127.0.0.1:3128\"}]\n"
 		"limits: {head: 99999999999999999999}\n",
-		"c:2:16: \"head\" must be from 1 KiB to 256 KiB, not 99999999999999999999\n",
+		"c:2:16: \"head\" must be from 64 bytes to 256 KiB, not 99999999999999999999\n",
 	},
 	{
 		"word misspelt",

@@ -74,6 +74,7 @@ bool upstream_room_init(struct worker *worker, const struct upstream_settings *s
 	if (!room)
 		return false;
 	memset(room, 0, size);
+	room->size = size;
 	worker->slots[WORKER_SLOT_UPSTREAM] = room;
 	origins_init(&room->origins, worker);
 	for (room->count = 0; room->count < count;) {
@@ -93,7 +94,7 @@ void upstream_room_fini(struct worker *worker)
 	origins_fini(&room->origins);
 	for (size_t i = 0; i < room->count; i++)
 		group_fini(&room->groups[i], worker);
-	memory_free(worker->memory, room, sizeof(*room) + room->count * sizeof(struct upstream_group));
+	memory_free(worker->memory, room, room->size);
 	worker->slots[WORKER_SLOT_UPSTREAM] = NULL;
 }
 

@@ -9,7 +9,8 @@
 
 struct upstream_room {
 	struct origins origins;
-	size_t count;
+	size_t size;  /* of all this, bytes */
+	size_t count; /* groups that have been set up, or begun to be */
 	struct upstream_group groups[];
 };
 

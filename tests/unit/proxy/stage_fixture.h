@@ -14,7 +14,7 @@
 enum { FORWARD, REVERSE }; /* listeners */
 
 static const char stage_yaml[] =
-	"limits: {request_line: 512, field_line: 512, fields: 20, head: 2 KiB, body: 64 KiB, flow: 4 KiB,\n"
+	"limits: {memory: 64 MiB, request_line: 512, field_line: 512, fields: 20, head: 2 KiB, body: 64 KiB, flow: 4 KiB,\n"
 	"         requests_per_connection: 5}\n"
 	"timeouts: {header: 5s, idle: 10s, body: 6s, total: 100s, connect: 2s, response: 7s, tunnel: 20s, pool: 12s}\n"
 	"forward:\n"

@@ -65,7 +65,7 @@ struct play {
 
 /* ---- marks ---- */
 
-static const char *const marks[] = {"z0z", "z1z"};
+static const char *const marks[] = {"z0Z", "z1Z"};
 
 static bool has_mark(struct span bytes, unsigned who)
 {

@@ -55,6 +55,20 @@ static void exchange_on_deadline(struct timer *timer)
 	exchange_fail(x, &(struct error){.code = ERROR_TOTAL_TIMEOUT});
 }
 
+/* What may follow each state, as bits. */
+static const uint8_t exchange_moves[] = {
+	[EXCHANGE_HEAD] = 1 << EXCHANGE_RUNNING | 1 << EXCHANGE_OVER,
+	[EXCHANGE_RUNNING] = 1 << EXCHANGE_RUNNING | 1 << EXCHANGE_ANSWERED | 1 << EXCHANGE_OVER,
+	[EXCHANGE_ANSWERED] = 1 << EXCHANGE_OVER,
+	[EXCHANGE_OVER] = 1 << EXCHANGE_OVER,
+};
+
+static void exchange_set_state(struct exchange *x, enum exchange_state state)
+{
+	ENSURE(exchange_moves[x->state] & 1 << state);
+	x->state = (uint8_t)state;
+}
+
 struct exchange *exchange_new(struct worker *worker, const struct service *service, const struct client *client)
 {
 	/* One page holds the exchange and the beginning of its arena: for most requests that is all there is. */
@@ -93,7 +107,7 @@ void exchange_attach_down(struct exchange *x, struct stream *down)
 
 void exchange_begin(struct exchange *x)
 {
-	x->state = EXCHANGE_RUNNING;
+	exchange_set_state(x, EXCHANGE_RUNNING);
 	if (x->service->timeouts->total)
 		loop_timer_start(&x->worker->loop, &x->deadline, x->service->timeouts->total);
 	x->service->ops->on_request(x);
@@ -101,7 +115,7 @@ void exchange_begin(struct exchange *x)
 
 void exchange_refuse(struct exchange *x, const struct error *error)
 {
-	x->state = EXCHANGE_RUNNING;
+	exchange_set_state(x, EXCHANGE_RUNNING);
 	x->head_is_bad = true;
 	x->close_after = true;
 	x->error = *error;
@@ -146,7 +160,7 @@ void exchange_send_head(struct exchange *x)
 	if (!x->down)
 		return;
 	if (!http_status_is_interim(x->response.status))
-		x->state = EXCHANGE_ANSWERED;
+		exchange_set_state(x, EXCHANGE_ANSWERED);
 	x->down->ops->on_head(x->down, &x->response);
 }
 
@@ -249,7 +263,7 @@ void exchange_on_up_error(struct exchange *x, const struct error *error)
 
 static void exchange_end(struct exchange *x)
 {
-	x->state = EXCHANGE_OVER;
+	exchange_set_state(x, EXCHANGE_OVER);
 	x->down = NULL;
 	/* A flow that is on the ready list must find nobody to tell. */
 	flow_set_source(&x->request_body, NULL);
@@ -281,7 +295,7 @@ void exchange_abort(struct exchange *x, const struct error *error)
 		x->error = *error;
 	if (x->state != EXCHANGE_ANSWERED)
 		x->response.status = 0; /* of an interim response, or of none that the client has seen */
-	x->state = EXCHANGE_OVER;
+	exchange_set_state(x, EXCHANGE_OVER);
 	exchange_drop_up(x, error);
 	exchange_end(x);
 	if (down)

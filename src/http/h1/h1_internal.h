@@ -90,9 +90,11 @@ struct h1_client {
 extern const struct stream_ops h1_server_stream_ops;
 
 /* server.c, for server_stream.c */
-void h1_server_close(struct h1_server *server);  /* now */
-void h1_server_linger(struct h1_server *server); /* in good order */
-void h1_server_next(struct h1_server *server);   /* the exchange is over, the connection goes on */
+void h1_server_set_state(struct h1_server *server,
+			 enum h1_server_state state); /* ensures that the move is legal */
+void h1_server_close(struct h1_server *server);       /* now */
+void h1_server_linger(struct h1_server *server);      /* in good order */
+void h1_server_next(struct h1_server *server);        /* the exchange is over, the connection goes on */
 void h1_server_on_raw_gone(void *owner);
 void h1_server_watch_body(struct h1_server *server);
 

@@ -8,6 +8,22 @@
 
 #include <unistd.h>
 
+/* What may follow each state, as bits. */
+static const uint8_t h1_server_moves[] = {
+	[H1_SERVER_IDLE] = 1 << H1_SERVER_IDLE | 1 << H1_SERVER_HEAD | 1 << H1_SERVER_EXCHANGE |
+			   1 << H1_SERVER_CLOSED,
+	[H1_SERVER_HEAD] = 1 << H1_SERVER_IDLE | 1 << H1_SERVER_EXCHANGE | 1 << H1_SERVER_CLOSED,
+	[H1_SERVER_EXCHANGE] = 1 << H1_SERVER_IDLE | 1 << H1_SERVER_TUNNEL | 1 << H1_SERVER_CLOSED,
+	[H1_SERVER_TUNNEL] = 1 << H1_SERVER_CLOSED,
+	[H1_SERVER_CLOSED] = 0,
+};
+
+void h1_server_set_state(struct h1_server *server, enum h1_server_state state)
+{
+	ENSURE(h1_server_moves[server->state] & 1 << state);
+	server->state = (uint8_t)state;
+}
+
 /* ---- ends ---- */
 
 static void h1_server_free(struct loop_task *task)
@@ -22,7 +38,7 @@ static void h1_server_gone(struct h1_server *server)
 	struct worker *worker = server->worker;
 
 	server->conn = NULL;
-	server->state = H1_SERVER_CLOSED;
+	h1_server_set_state(server, H1_SERVER_CLOSED);
 	h1_pending_clear(&server->pending, &worker->buffers);
 	loop_timer_stop(&worker->loop, &server->timer);
 	list_remove(&server->link);
@@ -67,7 +83,7 @@ static struct h1_pair *h1_server_pair(struct h1_server *server)
 	pair->stream.ops = &h1_server_stream_ops;
 	exchange_attach_down(x, &pair->stream);
 	server->pair = pair;
-	server->state = H1_SERVER_EXCHANGE;
+	h1_server_set_state(server, H1_SERVER_EXCHANGE);
 	server->scanned = 0;
 	server->served++;
 	server->read_deadline = 0;
@@ -133,7 +149,7 @@ static size_t h1_server_keep_head(struct h1_server *server, struct span bytes, c
 		return bytes.len;
 	}
 	if (server->state == H1_SERVER_IDLE) {
-		server->state = H1_SERVER_HEAD;
+		h1_server_set_state(server, H1_SERVER_HEAD);
 		h1_watch(&server->worker->loop, &server->timer, &server->read_deadline,
 			 server->service->timeouts->header);
 	}
@@ -150,7 +166,7 @@ static size_t h1_server_read_head(struct h1_server *server, struct span bytes)
 	if (skipped)
 		server->scanned = 0; /* a CR that came alone has been looked at */
 	if (rest.len == 0) {
-		server->state = H1_SERVER_IDLE;
+		h1_server_set_state(server, H1_SERVER_IDLE);
 		return skipped;
 	}
 	size_t end = h1_head_end(rest, &server->scanned);
@@ -380,7 +396,7 @@ void h1_server_next(struct h1_server *server)
 	struct worker *worker = server->worker;
 
 	server->pair = NULL;
-	server->state = H1_SERVER_IDLE;
+	h1_server_set_state(server, H1_SERVER_IDLE);
 	server->write_deadline = 0;
 	if (server->input_ended && !server->pending.block) {
 		h1_server_close(server);

@@ -247,7 +247,7 @@ static struct stream *h1_pair_become_raw(struct stream *stream)
 	}
 	h1_pending_clear(&server->pending, buffers);
 	server->conn = NULL;
-	server->state = H1_SERVER_TUNNEL;
+	h1_server_set_state(server, H1_SERVER_TUNNEL);
 	loop_timer_stop(&server->worker->loop, &server->timer);
 	return raw;
 }

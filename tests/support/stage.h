@@ -60,7 +60,7 @@ struct stage {
 };
 
 static struct stage *stage_now;
-static uint64_t stage_clock_ms = 1000 * 1000;
+static _Atomic uint64_t stage_clock_ms = 1000 * 1000; /* the log has a thread of its own */
 
 /* ---- instead of the system's ---- */
 

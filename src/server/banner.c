@@ -52,13 +52,22 @@ static void suggest(const struct server *server)
 	fputc('\n', stderr);
 }
 
+static void print_limits(const struct server *server)
+{
+	fprintf(stderr, "guise %s: %u worker%s, at most %llu MiB and %llu connections", GUISE_VERSION,
+		server->worker_count, server->worker_count == 1 ? "" : "s",
+		(unsigned long long)(server->limits.memory >> 20),
+		(unsigned long long)server->limits.connections);
+	if (server->descriptors)
+		fprintf(stderr, " (more need more than %llu open files: ulimit -n)",
+			(unsigned long long)server->descriptors);
+	fputc('\n', stderr);
+}
+
 void banner_print(const struct server *server, bool quiet)
 {
 	if (!quiet) {
-		fprintf(stderr, "guise %s: %u worker%s, at most %llu connections and %llu MiB\n",
-			GUISE_VERSION, server->worker_count, server->worker_count == 1 ? "" : "s",
-			(unsigned long long)server->limits.connections,
-			(unsigned long long)(server->limits.memory >> 20));
+		print_limits(server);
 		for (size_t i = 0; i < server->bound_count; i++)
 			fprintf(stderr, "guise: %s proxy on %s\n",
 				server->bound[i].origin->face == SNAPSHOT_FORWARD ? "forward" : "reverse",

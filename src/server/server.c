@@ -31,11 +31,8 @@ static void limits_prepare(struct server *server)
 	if (server->limits.memory == 0)
 		server->limits.memory = system_memory() / 4 * 3;
 	if (server->limits.connections > possible) {
-		fprintf(stderr,
-			"guise: warning: limits.connections is %llu, but the process may open %llu files: %llu connections\n",
-			(unsigned long long)server->limits.connections, (unsigned long long)descriptors,
-			(unsigned long long)possible);
 		server->limits.connections = possible;
+		server->descriptors = descriptors;
 	}
 	memory_init(&server->memory, server->limits.memory);
 	clients_init(&server->clients, &server->memory, server->limits.connections,

@@ -126,6 +126,7 @@ def test_four_data_system_calls_for_a_request(stage, face):
         for _ in range(count):
             assert client.ask(data).status == 200
     work(20)
+    wait_for(lambda: stays_true(sleeping(guise), 0.3), "the threads to fall asleep")
     counts = count_system_calls(guise, work, prepare=lambda: work(1))
     print(counts)
     calls = sum(counts.get(name, 0) for name in DATA_CALLS)

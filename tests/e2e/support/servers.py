@@ -64,6 +64,7 @@ class Daemon:
 
 
 NGINX = """
+user root root;
 worker_processes 1;
 daemon off;
 master_process off;
@@ -111,7 +112,7 @@ class Dnsmasq(Daemon):
         self.port = free_port(socket.SOCK_DGRAM, "127.0.0.54")
         self.address = f"127.0.0.54:{self.port}"
         arguments = [program("dnsmasq"), "--keep-in-foreground", "--no-resolv", "--no-hosts", "--conf-file=/dev/null",
-                     f"--port={self.port}", "--listen-address=127.0.0.54", "--bind-interfaces", "--user=root",
+                     f"--port={self.port}", "--listen-address=127.0.0.54", "--bind-interfaces", "--user=root", "--group=root",
                      "--pid-file", "--local=/#/", "--log-facility=-"]
         for name, addresses in names.items():
             arguments += [f"--host-record={name},{address}" for address in addresses]

@@ -111,9 +111,9 @@ class Dnsmasq(Daemon):
     def __init__(self, prefix, names):
         self.port = free_port(socket.SOCK_DGRAM, "127.0.0.54")
         self.address = f"127.0.0.54:{self.port}"
-        arguments = [program("dnsmasq"), "--keep-in-foreground", "--no-resolv", "--no-hosts", "--conf-file=/dev/null",
-                     f"--port={self.port}", "--listen-address=127.0.0.54", "--bind-interfaces", "--user=root", "--group=root",
-                     "--pid-file", "--local=/#/", "--log-facility=-"]
+        arguments = [program("dnsmasq"), "--no-daemon", "--no-resolv", "--no-hosts", "--conf-file=/dev/null",
+                     f"--port={self.port}", "--listen-address=127.0.0.54", "--bind-interfaces",
+                     "--local=/#/", "--log-facility=-"]
         for name, addresses in names.items():
             arguments += [f"--host-record={name},{address}" for address in addresses]
         super().__init__(arguments, os.path.join(str(prefix), "dnsmasq.log"))

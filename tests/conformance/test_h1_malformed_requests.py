@@ -360,12 +360,11 @@ def test_refused(stage, guise, origin, data, statuses):
     assert not any(request.target == "/smuggled" for request in origin.heads)
 
 
-@pytest.mark.parametrize("data, statuses", [case for case in CASES if case.id.split(":")[0] != "chunk"])
+@pytest.mark.parametrize("data, statuses", [case for case in CASES if b" /x HTTP/1." in case.values[0]
+                                            and case.id.split(":")[0] != "chunk"])
 def test_refused_in_the_forward_proxy(stage, forward_guise, open_origin, data, statuses):
     """The same heads in absolute-form: one parser, no second opinion."""
     target = b" http://127.0.0.1:%d/x HTTP/1." % open_origin.port
-    if b" /x HTTP/1." not in data:
-        pytest.skip("about the request line itself")
     data = data.replace(b" /x HTTP/1.", target, 1).replace(b"a.test", b"127.0.0.1:%d" % open_origin.port)
     before = len(open_origin.heads)
     client = stage.client(forward_guise.forward)

@@ -113,6 +113,11 @@ BAD_GATEWAY = {
 
 BROKEN_BODIES = {
     "length too short": STATUS + b"Content-Length: 10\r\n\r\nhello",
+    "length of 2 to the 63 less one": STATUS + b"Content-Length: 9223372036854775807\r\n\r\nhello",
+    "length of 2 to the 64 less one": STATUS + b"Content-Length: 18446744073709551615\r\n\r\nhello",
+    "chunk of 2 to the 63 less one": CHUNKED + b"7fffffffffffffff\r\nhello\r\n0\r\n\r\n",
+    "chunk of 2 to the 64 less one": CHUNKED + b"ffffffffffffffff\r\nhello\r\n0\r\n\r\n",
+    "two chunks of 2 to the 63": CHUNKED + b"5\r\nhello\r\nfffffffffffffffb\r\nhello\r\n0\r\n\r\n",
     "length, no body at all": STATUS + b"Content-Length: 10\r\n\r\n",
     "chunk of letters": CHUNKED + b"xyz\r\nhello\r\n0\r\n\r\n",
     "chunk without size": CHUNKED + b"\r\nhello\r\n0\r\n\r\n",

@@ -1,13 +1,14 @@
 """Forward: HTTP in absolute-form, its errors, loops, and what an origin gets to see."""
 
 import json
+import threading
 
 from urllib.parse import urlsplit
 
 import pytest
 
-from support import settings, websocket
-from support.client import chunked
+from support import namespace, settings, websocket
+from support.client import Client, chunked
 from support.origin import OK, answering, echoing_request, once, response
 from support.waiting import Stopwatch
 
@@ -324,6 +325,18 @@ def test_own_listener_is_refused(stage, mask, method):
         assert got.status == 403, host
 
 
+@pytest.mark.parametrize("mask", ["elite", "anonymous"])
+@pytest.mark.parametrize("method", ["GET", "CONNECT"])
+def test_own_listener_on_every_address_is_refused(stage, mask, method):
+    """The usual case: it listens on all addresses, and a client names the machine's public one."""
+    with namespace.own_address("93.184.216.200") as own:
+        guise = stage.guise(settings.forward(listener={"listen": "0.0.0.0:0", "open": True, "mask": mask}))
+        port = guise.forward[1]
+        target = f"{own}:{port}" if method == "CONNECT" else f"http://{own}:{port}/"
+        got = stage.client(("127.0.0.1", port)).ask(f"{method} {target} HTTP/1.1\r\nHost: {own}:{port}\r\n\r\n")
+        assert got.status == 403
+
+
 def test_own_upstream_server_is_refused_to_the_forward_side(stage):
     origin = stage.origin(host="0.0.0.0")
     config = settings.forward()
@@ -391,3 +404,33 @@ def test_connect_timeout(stage):
     got = ask(stage.client(guise.forward), f"http://{stage.blackhole().address}/")
     assert (got.status, got.error_type()) == (504, "connection_timeout")
     assert watch.seconds < 3
+
+
+@pytest.mark.parametrize("reply", [
+    "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nVia: 1.1 other\r\nServer: s/1\r\n\r\nok",
+    "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\nX-A: b\r\n\r\nno"])
+def test_answers_of_origins_pass_unchanged(world, reply):
+    origin, _, client = world(answering(reply.encode()))
+    got = ask(client, f"http://site.example:{origin.port}/")
+    assert got.status in (200, 404)
+    for name in ("Server", "X-A"):
+        assert got.fields.has(name) == (name in reply)
+
+
+def test_two_clients_at_once_are_not_mixed(world):
+    """The slow one's answer does not come to the quick one, whatever is pooled."""
+    def script(peer):
+        while (got := peer.read_request()) is not None:
+            if got.target == "/slow":
+                peer.origin.gate.wait(10)
+            peer.send(response(200, got.target.encode()))
+    origin, guise, slow = world(script)
+    origin.gate = threading.Event()
+    slow.send(f"GET http://site.example:{origin.port}/slow HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    origin.wait_requests(1)
+    quick = Client(guise.forward)
+    for number in range(20):
+        assert ask(quick, f"http://site.example:{origin.port}/{number}").body == b"/%d" % number
+    quick.close()
+    origin.gate.set()
+    assert slow.read_response().body == b"/slow"

@@ -133,6 +133,22 @@ def test_fresh_connection_that_dies_at_the_request_is_a_502(stage):
     assert len(origin.requests) == 1
 
 
+def test_post_that_was_taken_is_not_sent_twice(stage):
+    """RFC 9110 9.2.2: a server read the whole POST on a reused connection and died; it may have acted on it."""
+    def script(peer):
+        peer.read_request()
+        peer.send(OK)
+        if peer.read_request() is not None:
+            peer.reset()
+    origin = stage.origin(script)
+    guise = stage.guise(settings.reverse(origin))
+    client = stage.client(guise.reverse)
+    assert client.get().status == 200
+    got = client.ask(b"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1\r\n\r\nx")
+    assert [one.method for one in origin.requests].count("POST") == 1
+    assert got.status == 502
+
+
 def test_another_server_when_one_refuses(stage):
     origin = stage.origin()
     guise = stage.guise(settings.reverse(DEAD, origin))

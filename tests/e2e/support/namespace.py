@@ -5,6 +5,7 @@ every IPv4 and IPv6 address is routed to it. A public address can so be "served"
 packet leaves the machine even when the code under test is wrong.
 """
 
+import contextlib
 import ctypes
 import os
 import subprocess
@@ -39,6 +40,16 @@ def _enter_as_user():
 def _ip(*arguments):
     environment = dict(os.environ, PATH=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
     subprocess.run(["ip", *arguments], check=True, env=environment, timeout=10)
+
+
+@contextlib.contextmanager
+def own_address(address):
+    """An address that is really this machine's, on an interface, as its public one would be."""
+    _ip("address", "add", f"{address}/32", "dev", "lo")
+    try:
+        yield address
+    finally:
+        _ip("address", "del", f"{address}/32", "dev", "lo")
 
 
 def enter():

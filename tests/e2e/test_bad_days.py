@@ -15,7 +15,7 @@ from support.origin import OK, response
 from support.process import slowness
 from support.servers import Daemon, program
 from support.waiting import Stopwatch, stays_true, wait_for
-from support.wire import Truncated
+from support.wire import Closed, Truncated
 
 
 def settle(guise, base, what="file descriptors to be given back", slack=2):
@@ -413,3 +413,43 @@ def test_errors_of_the_origin_side_are_counted_once_in_the_log(stage):
     wait_for(lambda: len(guise.log_entries()) == 5, "five entries")
     assert stays_true(lambda: len(guise.log_entries()) == 5, 0.2)
     assert all(entry["error"] for entry in guise.log_entries())
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_drain_under_load_cuts_nobody(stage, workers):
+    """SIGTERM while clients keep asking: every answer that began is whole, and the end comes soon."""
+    def script(peer):
+        peer.keep = False
+        while (got := peer.read_request()) is not None:
+            peer.send(response(200, got.target.encode() * 1000))
+    origin = stage.origin(script)
+    config = settings.reverse(origin, timeouts={"drain": "10s"})
+    config["workers"] = workers
+    guise = stage.guise(config)
+    cut, served = [], []
+
+    def work():
+        client = Client(guise.reverse)
+        client.keep = False
+        try:
+            while True:
+                got = client.get("/x")
+                served.append(got.body == b"/x" * 1000)
+                if got.fields.get("Connection") == "close":
+                    return
+        except Truncated as error:
+            cut.append(error)
+        except (Closed, OSError):
+            pass  # an idle connection may be closed between two requests
+        finally:
+            client.close()
+    clients = [threading.Thread(target=work, daemon=True) for _ in range(8)]
+    for client in clients:
+        client.start()
+    wait_for(lambda: len(served) > 200, "load")
+    watch = Stopwatch()
+    guise.stop()
+    assert watch.seconds < 5 * slowness()
+    for client in clients:
+        client.join(10)
+    assert all(served) and not cut

@@ -10,6 +10,7 @@
 enum {
 	RESOLUTION_DELAY_MS = 50, /* RFC 8305 8 */
 	MOST_WAITING = 10000,
+	MOST_ASKED = 8192, /* names; c-ares has 65536 numbers for its questions, and loops for ever when all are in use */
 	FAILED_SECONDS = 5, /* the name or its addresses do not exist */
 	BROKEN_SECONDS = 1, /* nobody could say */
 	V6_PROBE_MS = 60000,
@@ -352,8 +353,27 @@ const struct resolver_answer *resolver_known(struct worker *worker, struct span 
 	return known(resolver_of(worker), span_make(lower, name.len), error);
 }
 
-/* The lookup that will tell about the name, or NULL: out of memory. */
-static struct lookup *lookup_for(struct resolver *resolver, struct span name)
+/* A question for a name that nobody has asked for. NULL, and *why: out of memory, or too many at once. */
+static struct lookup *lookup_ask(struct resolver *resolver, struct span name, struct error *why)
+{
+	*why = error_make(ERROR_OVERLOADED, "too many names are being looked up");
+	if (resolver->asked.count >= MOST_ASKED)
+		return NULL;
+	*why = error_make(ERROR_MEMORY, NULL);
+	struct lookup *lookup = lookup_new(resolver, name);
+	if (!lookup)
+		return NULL;
+	if (!map_put(&resolver->asked, name_of(lookup), lookup)) {
+		end(lookup);
+		return NULL;
+	}
+	be_patient(lookup);
+	ask_all(lookup, span_find(name, '.') < 0);
+	return lookup;
+}
+
+/* The lookup that will tell about the name. NULL, and *why. */
+static struct lookup *lookup_for(struct resolver *resolver, struct span name, struct error *why)
 {
 	struct error error;
 	const struct resolver_answer *answer = known(resolver, name, &error);
@@ -364,23 +384,18 @@ static struct lookup *lookup_for(struct resolver *resolver, struct span name)
 			be_patient(lookup);
 		return lookup;
 	}
+	if (!answer && !error_is(&error))
+		return lookup_ask(resolver, name, why);
 	lookup = lookup_new(resolver, name);
-	if (!lookup)
-		return NULL;
-	if (answer || error_is(&error)) {
-		lookup->known = true;
-		lookup->error = error;
-		if (answer)
-			lookup->answer = *answer;
-		loop_soon(&resolver->worker->loop, &lookup->ready);
-		return lookup;
-	}
-	if (!map_put(&resolver->asked, name_of(lookup), lookup)) {
-		end(lookup);
+	if (!lookup) {
+		*why = error_make(ERROR_MEMORY, NULL);
 		return NULL;
 	}
-	be_patient(lookup);
-	ask_all(lookup, span_find(name, '.') < 0);
+	lookup->known = true;
+	lookup->error = error;
+	if (answer)
+		lookup->answer = *answer;
+	loop_soon(&resolver->worker->loop, &lookup->ready);
 	return lookup;
 }
 
@@ -400,11 +415,9 @@ bool resolver_ask(struct worker *worker, struct span name, struct resolver_query
 		*error = error_make(ERROR_OVERLOADED, "too many names are being looked up");
 		return false;
 	}
-	struct lookup *lookup = lookup_for(resolver, span_make(lower, name.len));
-	if (!lookup) {
-		*error = error_make(ERROR_MEMORY, NULL);
+	struct lookup *lookup = lookup_for(resolver, span_make(lower, name.len), error);
+	if (!lookup)
 		return false;
-	}
 	query->lookup = lookup;
 	list_push(&lookup->waiting, &query->link);
 	resolver->waiting++;

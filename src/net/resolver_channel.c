@@ -7,7 +7,11 @@
 #include <poll.h>
 #include <unistd.h>
 
-enum { ROUNDS_A_TURN = 16, UDP_QUERIES_A_PORT = 64 };
+enum {
+	ROUNDS_A_TURN = 16,
+	UDP_QUERIES_A_PORT = 64,
+	LOOK_MS = 20, /* between two looks at what has timed out */
+};
 
 struct resolver_socket {
 	struct loop_source source;
@@ -18,19 +22,21 @@ struct resolver_socket {
 	bool wants_write;
 };
 
+/*
+ * ares_timeout walks all questions: with thousands that nobody answers it must not be asked for each new one. No question is due sooner
+ * than `timeout_ms` after it was asked, so a timer that runs is early enough.
+ */
 void resolver_channel_arm(struct resolver *resolver)
 {
 	struct timeval left;
-	struct loop *loop = &resolver->worker->loop;
 
-	if (resolver->ending)
+	if (resolver->ending || timer_active(&resolver->timeout) ||
+	    !ares_timeout(resolver->channel, NULL, &left))
 		return;
-	if (!ares_timeout(resolver->channel, NULL, &left)) {
-		loop_timer_stop(loop, &resolver->timeout);
-		return;
-	}
-	loop_timer_start(loop, &resolver->timeout,
-			 (uint64_t)left.tv_sec * 1000 + (uint64_t)left.tv_usec / 1000 + 1);
+	uint64_t due = (uint64_t)left.tv_sec * 1000 + (uint64_t)left.tv_usec / 1000 + 1;
+	uint64_t delay = due < LOOK_MS ? LOOK_MS : due;
+	loop_timer_start(&resolver->worker->loop, &resolver->timeout,
+			 size_min(delay, resolver->settings.timeout_ms));
 }
 
 static void on_timeout(struct timer *timer)

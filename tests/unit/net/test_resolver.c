@@ -425,6 +425,27 @@ static void too_many_wait(void **state)
 	free(all);
 }
 
+/* Names that nobody waits for any more count too: their questions are still open. */
+static void too_many_names(void **state)
+{
+	struct fixture *fixture = *state;
+	struct asked asked;
+	struct error error;
+	char name[32];
+
+	start(fixture, NULL);
+	for (unsigned i = 0; i < 8192; i++) {
+		snprintf(name, sizeof(name), "n%u.dead.test", i);
+		assert_true(resolver_ask(&fixture->worker, span_of(name), &asked.query, on_answer, &error));
+		resolver_cancel(&asked.query);
+	}
+	assert_false(resolver_ask(&fixture->worker, SPAN("one.more.test"), &asked.query, on_answer, &error));
+	assert_int_equal(error.code, ERROR_OVERLOADED);
+	assert_true(resolver_ask(&fixture->worker, SPAN("n7.dead.test"), &asked.query, on_answer, &error));
+	resolver_cancel(&asked.query);
+	stop(fixture);
+}
+
 static void memory_out(void **state)
 {
 	struct fixture *fixture = *state;
@@ -475,6 +496,7 @@ int main(void)
 		TEST(hosts_text),
 		TEST(ends_while_names_are_asked_for),
 		TEST(too_many_wait),
+		TEST(too_many_names),
 		TEST(memory_out),
 		TEST(bad_servers_are_refused),
 	};

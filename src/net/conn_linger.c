@@ -10,6 +10,7 @@ enum {
 	LINGER_MS = 2000,          /* from our FIN on */
 	LINGER_STALLED_MS = 30000, /* while the peer takes nothing of what is queued */
 	LINGER_BYTES = 256 * 1024,
+	LINGERING_MOST = 512, /* of a worker: they count against no limit of connections any more */
 };
 
 struct lingering {
@@ -34,6 +35,7 @@ static void leave(struct lingering *lingering)
 
 	loop_timer_stop(loop, &lingering->timer);
 	list_remove(&lingering->link);
+	net_room(conn->worker)->lingering_count--;
 	loop_retire(loop, &lingering->retire); /* before the connection, which it looks at */
 	conn_close(conn);
 }
@@ -85,6 +87,7 @@ static const struct conn_ops linger_ops = {
 void conn_linger(struct conn *conn)
 {
 	struct worker *worker = conn->worker;
+	struct net_room *room = net_room(worker);
 
 	if (conn->closed)
 		return;
@@ -100,7 +103,10 @@ void conn_linger(struct conn *conn)
 	*lingering = (struct lingering){.conn = conn};
 	timer_init(&lingering->timer, on_expire);
 	loop_task_init(&lingering->retire, run_retire);
-	list_push(&net_room(worker)->lingering, &lingering->link);
+	if (room->lingering_count >= LINGERING_MOST)
+		leave(CONTAINER_OF(room->lingering.next, struct lingering, link));
+	list_push(&room->lingering, &lingering->link);
+	room->lingering_count++;
 	conn_adopt(conn, &linger_ops, lingering);
 	conn_finish(conn);
 	loop_timer_start(&worker->loop, &lingering->timer,

@@ -15,8 +15,9 @@ struct net_pipe {
 
 struct net_room {
 	struct pool conns;
-	size_t open;                           /* connections, lingering ones too */
-	struct link lingering;                 /* struct linger: nobody else knows them any more */
+	size_t open;           /* connections, lingering ones too */
+	struct link lingering; /* struct lingering, oldest first: nobody else knows them any more */
+	unsigned lingering_count;
 	struct net_pipe pipes[NET_KEPT_PIPES]; /* empty ones, for splice.c to use again */
 	unsigned kept_pipes;
 };

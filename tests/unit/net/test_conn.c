@@ -526,6 +526,30 @@ static void lingering_is_bounded(void **state)
 	close(theirs);
 }
 
+/* No limit of connections counts them: the one that has lingered for longest goes. */
+static void few_linger(void **state)
+{
+	enum { MOST = 512 };
+	struct fixture *fixture = *state;
+	static struct record records[MOST + 2];
+	static int theirs[MOST + 2];
+	char byte = 0;
+
+	for (unsigned i = 0; i < MOST + 2; i++) {
+		theirs[i] = open_pair(fixture, &records[i]);
+		conn_linger(records[i].conn);
+		loop_turn(&fixture->worker.loop, 0);
+	}
+	assert_int_equal(conn_count(&fixture->worker), MOST);
+	(void)!send(theirs[0], &byte, 1, MSG_NOSIGNAL); /* brings a reset */
+	assert_int_equal(send(theirs[0], &byte, 1, MSG_NOSIGNAL), -1); /* gone, and not only finished */
+	(void)!send(theirs[2], &byte, 1, MSG_NOSIGNAL);
+	assert_int_equal(send(theirs[2], &byte, 1, MSG_NOSIGNAL), 1);
+	for (unsigned i = 0; i < MOST + 2; i++)
+		close(theirs[i]);
+	TURN_UNTIL(fixture, conn_count(&fixture->worker) == 0);
+}
+
 static void what_lingers_is_cut_at_the_end(void **state)
 {
 	struct fixture *fixture = *state;
@@ -651,6 +675,7 @@ int main(void)
 		TEST(reset_is_seen_as_one),
 		TEST(lingers_until_the_peer_ends),
 		TEST(lingering_is_bounded),
+		TEST(few_linger),
 		TEST(what_lingers_is_cut_at_the_end),
 		TEST(connects),
 		TEST(refused_connect_is_told_later),

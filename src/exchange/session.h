@@ -29,6 +29,7 @@ struct session {
 	const struct session_owner_ops *owner_ops;
 	void *owner;
 	struct link link;  /* the owner's */
+	struct link rest;  /* the owner's too */
 	struct conn *conn; /* borrowed, for its addresses */
 	uint32_t served;   /* exchanges so far */
 };

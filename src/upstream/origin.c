@@ -34,6 +34,9 @@ void origins_init(struct origins *origins, struct worker *worker)
 {
 	origins->worker = worker;
 	map_init(&origins->map, worker->memory);
+	list_init(&origins->rest.all);
+	origins->rest.count = 0;
+	origins->rest.most = ORIGINS_IDLE;
 }
 
 void origins_fini(struct origins *origins)
@@ -86,6 +89,7 @@ static struct origin *origin_new(struct origins *origins, struct span key)
 	origin->key_len = key.len;
 	memcpy(origin->key, key.at, key.len);
 	session_pool_init(&origin->pool, origins->worker, ORIGIN_KEEP, origin_on_empty);
+	origin->pool.rest = &origins->rest;
 	if (map_put(&origins->map, span_make(origin->key, key.len), origin))
 		return origin;
 	memory_free(origins->worker->memory, origin, sizeof(*origin) + key.len);

@@ -11,12 +11,14 @@
 
 enum {
 	ORIGIN_KEEP = 8,      /* idle connections of one client to one place */
+	ORIGINS_IDLE = 1024,  /* idle connections of all clients to all places, on this worker */
 	ORIGINS_MOST = 65536, /* clients times places with a connection, on this worker */
 };
 
 struct origins {
 	struct worker *worker;
 	struct map map;
+	struct session_rest rest;
 };
 
 void origins_init(struct origins *origins, struct worker *worker);

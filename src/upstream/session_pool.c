@@ -10,6 +10,27 @@ static void session_pool_left(struct session_pool *pool)
 		pool->on_empty(pool);
 }
 
+/* Out of the lists of idle ones. */
+static void session_pool_remove(struct session_pool *pool, struct session *session)
+{
+	list_remove(&session->link);
+	pool->idle_count--;
+	if (!pool->rest)
+		return;
+	list_remove(&session->rest);
+	pool->rest->count--;
+}
+
+static void session_rest_add(struct session_rest *rest, struct session *session)
+{
+	list_push(&rest->all, &session->rest);
+	if (++rest->count <= rest->most)
+		return;
+	struct session *oldest = CONTAINER_OF(rest->all.next, struct session, rest);
+	session_pool_remove(oldest->owner, oldest);
+	session_discard(oldest);
+}
+
 static void session_on_idle(struct session *session)
 {
 	struct session_pool *pool = session->owner;
@@ -21,16 +42,16 @@ static void session_on_idle(struct session *session)
 	}
 	list_push_front(&pool->idle, &session->link);
 	pool->idle_count++;
+	if (pool->rest)
+		session_rest_add(pool->rest, session);
 }
 
 static void session_on_gone(struct session *session)
 {
 	struct session_pool *pool = session->owner;
 
-	if (!list_empty(&session->link)) {
-		list_remove(&session->link);
-		pool->idle_count--;
-	}
+	if (!list_empty(&session->link))
+		session_pool_remove(pool, session);
 	session_pool_left(pool);
 }
 
@@ -65,12 +86,11 @@ void session_pool_drain(struct session_pool *pool)
 
 struct session *session_pool_take(struct session_pool *pool)
 {
-	struct link *link = list_pop(&pool->idle);
-
-	if (!link)
+	if (list_empty(&pool->idle))
 		return NULL;
-	pool->idle_count--;
-	return CONTAINER_OF(link, struct session, link);
+	struct session *session = CONTAINER_OF(pool->idle.next, struct session, link);
+	session_pool_remove(pool, session);
+	return session;
 }
 
 struct session *session_pool_adopt(struct session_pool *pool, struct conn *conn,
@@ -78,7 +98,9 @@ struct session *session_pool_adopt(struct session_pool *pool, struct conn *conn,
 {
 	struct session *session = h1_client_open(conn, settings, &owner_ops, pool);
 
-	if (session)
+	if (session) {
+		list_init(&session->rest);
 		pool->open++;
+	}
 	return session;
 }

@@ -11,12 +11,19 @@
 struct session_pool;
 typedef void session_pool_empty_fn(struct session_pool *pool);
 
+/* Idle sessions of many pools, the one that is idle for longest first: it goes when there are too many. */
+struct session_rest {
+	struct link all; /* session.rest */
+	uint32_t count, most;
+};
+
 struct session_pool {
 	struct worker *worker;
 	struct link idle; /* sessions, the last one used first */
 	uint32_t idle_count;
 	uint32_t keep;                   /* idle ones at most */
 	uint32_t open;                   /* idle or busy */
+	struct session_rest *rest;       /* shared with other pools; may be NULL */
 	session_pool_empty_fn *on_empty; /* the last session has ended; may be NULL */
 };
 

@@ -188,6 +188,26 @@ static void test_origins_come_and_go(void **state)
 	assert_int_equal(origins()->count, 0);
 }
 
+/* Idle connections of all clients together: the one at rest for longest goes, and its origin with it. */
+static void test_origins_at_rest_are_bounded(void **state)
+{
+	upstream_room(&stage.worker)->origins.rest.most = 2;
+	for (unsigned i = 0; i < 3; i++)
+		ask(i, true);
+	answer(0, "");
+	answer(1, "");
+	assert_int_equal(origins()->count, 3);
+	answer(2, "");
+	assert_int_equal(origins()->count, 2);
+	assert_true(stage.servers[0].ended);
+	assert_false(stage.servers[1].ended);
+	say(&stage.clients[1], "GET http://10.2.0.1/ HTTP/1.1\r\nHost: 10.2.0.1\r\n\r\n");
+	assert_int_equal(upstream_room(&stage.worker)->origins.rest.count, 1);
+	stage_peer_close(&stage.servers[2]);
+	stage_turns(&stage, 2);
+	assert_int_equal(upstream_room(&stage.worker)->origins.rest.count, 0);
+}
+
 static void test_worker_ends_with_connections_at_rest(void **state)
 {
 	ask(0, false);
@@ -237,6 +257,7 @@ int main(void)
 		TEST(test_upgrade_leaves_the_pool),
 		TEST(test_drain),
 		TEST(test_origins_come_and_go),
+		TEST(test_origins_at_rest_are_bounded),
 		TEST(test_worker_ends_with_connections_at_rest),
 		TEST(test_keys_of_origins),
 	};

@@ -132,6 +132,7 @@ TARGETS = {
 HOSTS = {
     "missing": LINE + b"\r\n",
     "missing in absolute form": b"GET http://a.test/x HTTP/1.1\r\n\r\n",
+    "empty": host(b""),
     "repeated": LINE + HOST + HOST + b"\r\n",
     "two different": LINE + HOST + b"Host: b.test\r\n\r\n",
     "two, one empty": LINE + HOST + b"Host:\r\n\r\n",

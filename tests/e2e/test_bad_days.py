@@ -88,12 +88,10 @@ def test_server_killed_under_load(stage):
 STATES = ["connected", "half a head", "head", "half a body", "waiting", "half a response", "after the response", "tunnel"]
 
 
-@pytest.mark.parametrize("state", STATES)
-@pytest.mark.parametrize("how", ["reset", "close"])
+# A client that closes while it waits looks like one that half-closes and still wants its answer: no case of its own.
+@pytest.mark.parametrize("state, how", [(state, how) for state in STATES for how in ("reset", "close")
+                                        if (state, how) != ("waiting", "close")])
 def test_client_vanishes_in_any_state(stage, state, how):
-    if (state, how) == ("waiting", "close"):
-        pytest.skip("a client that closes looks like one that half-closed and still waits")
-
     def script(peer):
         head = peer.read_request_head_or_none()
         if head is None:

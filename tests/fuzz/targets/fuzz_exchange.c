@@ -221,6 +221,8 @@ static void judge_client(struct play *play, unsigned who)
 			continue;
 		if (head.status == 101 || (methods[answers] == HTTP_METHOD_CONNECT && head.status < 300))
 			break;
+		if (!framing.keep_alive && methods[answers] == HTTP_METHOD_HEAD)
+			break; /* perhaps refused, with a body, before the method was known */
 		if (http_head_has_body(&head)) {
 			int whole = read_body(&arena, &head, true, &rest, &content);
 			ENSURE(whole >= 0);

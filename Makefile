@@ -41,12 +41,13 @@ setup-build:
 	@tools/setup build
 
 build: setup-build
-	@test -f $(BUILD)/build.ninja || $(MESON_SETUP) --buildtype=release -Ddebug=true $(BUILD)
+	@test -f $(BUILD)/build.ninja || $(MESON_SETUP) $(BUILD)
 	@$(NINJA) -C $(BUILD) guise
 
 # On a terminal a process group of its own: Ctrl-C then means Guise, which drains and ends with 0,
 # and not make as well, which would end with an error.
 run: build
+	@tools/setup run || echo 'Guise runs without it; the commands that it suggests do not.' >&2
 	@if [ -t 0 ]; then set -m; $(BUILD)/guise run -c examples/quickstart.yaml; \
 	else exec $(BUILD)/guise run -c examples/quickstart.yaml; fi
 

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import shutil
 import subprocess
 
 import pytest
@@ -43,3 +44,18 @@ def test_unknown_group():
     done = run("cellar")
     assert done.returncode == 2
     assert "unknown group 'cellar'" in done.stderr
+
+
+def test_what_is_not_there_after_installing_is_an_error(tmp_path):
+    """apt-get that installs nothing, where ninja is missing."""
+    for name in ("sh", "id", "env", "ls", "cat", "sed", "rm", "tee", "chmod", "pkg-config", "cc", "meson"):
+        where = shutil.which(name)
+        if where:
+            (tmp_path / name).symlink_to(where)
+    for name in ("apt-get", "sudo"):
+        (tmp_path / name).write_text("#!/bin/sh\nexit 0\n")
+        (tmp_path / name).chmod(0o755)
+    done = run("build", PATH=str(tmp_path), GUISE_SETUP_DISTRIBUTION="debian")
+    assert done.returncode == 1
+    assert "will install Debian packages: ninja-build\n" in done.stderr
+    assert done.stderr.endswith("still not found: ninja-build\n")

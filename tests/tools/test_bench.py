@@ -74,7 +74,9 @@ def test_a_proxy_that_is_asked_for_must_be_there(tmp_path):
 @needs("wrk", "cc", "make")
 def test_an_interrupted_run_leaves_no_process(tmp_path, number):
     command = [sys.executable, ROOT / "bench/run", "small", "--proxies", "floor", "--build", tmp_path]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as run:
+    # A background job of a script ignores SIGINT, and would hand that on.
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                          preexec_fn=lambda: signal.signal(number, signal.SIG_DFL)) as run:
         end = time.monotonic() + 60
         while not processes_mentioning(f"{tmp_path}/bench-relay") and time.monotonic() < end:
             assert run.poll() is None, run.stderr.read()

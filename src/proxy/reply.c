@@ -31,6 +31,22 @@ static const char *const reply_types[] = {
 	[REPLY_JSON] = "application/problem+json",
 };
 
+/* For JSON: texts are ASCII without control bytes, quotes are what they may have. Zero: out of memory. */
+static struct span reply_quote(struct exchange *x, struct span text)
+{
+	uint8_t *out = arena_alloc(&x->arena, 2 * text.len + 1);
+	size_t len = 0;
+
+	if (!out)
+		return (struct span){0};
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.at[i] == '"' || text.at[i] == '\\')
+			out[len++] = '\\';
+		out[len++] = text.at[i];
+	}
+	return span_make(out, len);
+}
+
 static struct span reply_error_body(struct exchange *x, enum reply_form form, const struct error *error,
 				    struct span detail)
 {
@@ -50,6 +66,9 @@ static struct span reply_error_body(struct exchange *x, enum reply_form form, co
 	case REPLY_JSON:
 		break;
 	}
+	detail = reply_quote(x, detail);
+	if (!detail.at)
+		return detail;
 	return arena_format(&x->arena,
 			    "{\"status\":%u,\"title\":\"%s\",\"error\":\"%s\",\"detail\":\"%.*s\"}\n", status,
 			    title, error_proxy_status(error), SPAN_ARG(detail));
@@ -110,18 +129,28 @@ static bool trace_hides(const struct http_field *field)
 static struct span trace_text(struct exchange *x)
 {
 	const struct http_head *request = &x->request;
-	struct span text = arena_format(&x->arena, "TRACE %.*s://%.*s%.*s HTTP/1.1\r\nHost: %.*s\r\n",
-					SPAN_ARG(request->scheme), SPAN_ARG(request->authority),
-					SPAN_ARG(request->path), SPAN_ARG(request->authority));
+	struct span *parts = arena_alloc(&x->arena, (4 * request->fields.count + 2) * sizeof(*parts));
 	const struct http_field *field;
 	uint32_t index = 0;
+	unsigned count = 0;
 
-	while (text.at && (field = http_fields_next(&request->fields, &index))) {
-		if (!trace_hides(field))
-			text = arena_format(&x->arena, "%.*s%.*s: %.*s\r\n", SPAN_ARG(text),
-					    SPAN_ARG(field->name), SPAN_ARG(field->value));
+	if (!parts)
+		return (struct span){0};
+	parts[count++] = arena_format(&x->arena, "TRACE %.*s://%.*s%.*s HTTP/1.1\r\nHost: %.*s\r\n",
+				      SPAN_ARG(request->scheme), SPAN_ARG(request->authority),
+				      SPAN_ARG(request->path), SPAN_ARG(request->authority));
+	if (!parts[0].at)
+		return parts[0];
+	while ((field = http_fields_next(&request->fields, &index))) {
+		if (trace_hides(field))
+			continue;
+		parts[count++] = field->name;
+		parts[count++] = SPAN(": ");
+		parts[count++] = field->value;
+		parts[count++] = SPAN("\r\n");
 	}
-	return text.at ? arena_format(&x->arena, "%.*s\r\n", SPAN_ARG(text)) : text;
+	parts[count++] = SPAN("\r\n");
+	return arena_join(&x->arena, parts, count);
 }
 
 void reply_trace(struct exchange *x)

@@ -14,6 +14,7 @@ enum {
 	TEXTS_MOST = 11,  /* such things in a line */
 	LINE_MOST = (TEXTS_MOST + 1) * TEXT_MOST,
 	ESCAPED_MOST = 6, /* bytes of one escape */
+	SCHEME_MOST = 16,
 };
 
 /* Writes into a reserved piece of the ring; what does not fit is left out (it is sized so that everything does). */
@@ -112,15 +113,32 @@ static void line_address(struct line *line, const struct exchange *x, const stru
 	line_text(line, span_make(text, address_format_ip(&address, text)));
 }
 
+/* A host, or a target: a refused one may hold a user and a password (RFC 9110 4.2.4), which are nobody's to read. */
+static void line_place(struct line *line, struct span text)
+{
+	ptrdiff_t slashes = span_search(text, SPAN("://"));
+	size_t start = slashes < 0 || slashes > SCHEME_MOST ? 0 : (size_t)slashes + 3, at = start, end;
+
+	for (end = start; end < text.len && text.at[end] != '/' && text.at[end] != '?'; end++)
+		if (text.at[end] == '@')
+			at = end;
+	if (at > start && text.at[0] != '/') {
+		line_text(line, span_first(text, start));
+		line_byte(line, '*');
+		text = span_from(text, at);
+	}
+	line_text(line, text);
+}
+
 /* As the client asked; on forward listeners without the query, which is between it and the server. */
 static void line_target(struct line *line, const struct exchange *x, const struct proxy_exchange *p)
 {
 	if (p->listener->face == PROXY_REVERSE) {
-		line_text(line, p->path);
+		line_place(line, p->path);
 		return;
 	}
 	if (x->request.method == HTTP_METHOD_CONNECT) {
-		line_text(line, p->authority);
+		line_place(line, p->authority);
 		return;
 	}
 	if (x->request.target_form == HTTP_TARGET_ABSOLUTE) {
@@ -128,7 +146,7 @@ static void line_target(struct line *line, const struct exchange *x, const struc
 		line_add(line, SPAN("://"));
 		line_text(line, p->authority);
 	}
-	line_text(line, http_path_only(p->path));
+	line_place(line, http_path_only(p->path));
 }
 
 static struct span protocol_name(const struct exchange *x)
@@ -197,7 +215,9 @@ static void line_json(struct line *line, const struct exchange *x, const struct 
 	line_target(line, x, p);
 	line_byte(line, '"');
 	line_member(line, SPAN(",\"protocol\":"), protocol_name(x));
-	line_member(line, SPAN(",\"host\":"), p->authority);
+	line_add(line, SPAN(",\"host\":\""));
+	line_place(line, p->authority);
+	line_byte(line, '"');
 	if (p->match.route)
 		line_count(line, SPAN(",\"route\":"), p->match.route->index);
 	if (p->server_text.len)

@@ -33,6 +33,7 @@ enum error_source {
 	ROW(BODY_TOO_LARGE, "body_too_large", CLIENT, 413, "http_request_error", "request body too large")                                     \
 	ROW(TARGET_TOO_LONG, "target_too_long", CLIENT, 414, "http_request_error", "request line too long")                                    \
 	ROW(EXPECTATION_FAILED, "expectation_failed", CLIENT, 417, "http_request_error", "unknown expectation")                                \
+	ROW(MISDIRECTED, "misdirected", CLIENT, 421, "http_request_error", "a target of this scheme is not served here")                          \
 	ROW(HEAD_TOO_LARGE, "head_too_large", CLIENT, 431, "http_request_error", "request fields too large")                                   \
 	ROW(CODING_UNKNOWN, "coding_unknown", CLIENT, 501, "http_request_error", "transfer coding not implemented")                            \
 	ROW(VERSION_UNSUPPORTED, "version_unsupported", CLIENT, 505, "http_request_error", "HTTP version not supported")                       \

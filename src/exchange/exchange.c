@@ -243,6 +243,12 @@ void exchange_on_response(struct exchange *x)
 	x->service->ops->on_response(x);
 }
 
+void exchange_on_trailers(struct exchange *x, struct http_fields *trailers, bool response)
+{
+	if (trailers && x->service->ops->on_trailers)
+		x->service->ops->on_trailers(x, trailers, response);
+}
+
 void exchange_on_up_done(struct exchange *x)
 {
 	exchange_forget_up(x);

@@ -21,6 +21,8 @@ struct exchange_ops {
 	void (*on_request)(struct exchange *x);
 	/* The up stream received a head, in x->response: interim (1xx) or final. Pass it on with exchange_send_head. */
 	void (*on_response)(struct exchange *x);
+	/* The trailers of the response, or of the request, are complete: drop what must not go on. May be NULL. */
+	void (*on_trailers)(struct exchange *x, struct http_fields *trailers, bool response);
 	/*
 	 * The up stream failed, and is gone. Try another, reply, or abort. Not called once the final head has gone down: then
 	 * the exchange is aborted.
@@ -114,6 +116,8 @@ WARN_UNUSED bool exchange_become_tunnel(struct exchange *x);
 
 /* up: x->response was filled in. */
 void exchange_on_response(struct exchange *x);
+/* either: before flow_finish; `trailers` may be NULL. */
+void exchange_on_trailers(struct exchange *x, struct http_fields *trailers, bool response);
 /*
  * up: the whole response has been received, and the request has been sent, or the server takes no more of it; the stream goes
  * back to its codec.

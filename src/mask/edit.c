@@ -107,6 +107,22 @@ bool edits_compile(const struct setting_pairs *set, const struct setting_pairs *
 	return good;
 }
 
+static void edit_drop(const struct edit *edit, struct http_fields *fields)
+{
+	if (edit->id != HTTP_FIELD_OTHER)
+		http_fields_drop_id(fields, edit->id);
+	else
+		http_fields_drop_name(fields, edit->name);
+}
+
+void edits_hide(const struct edits *edits, struct http_fields *fields)
+{
+	for (size_t i = 0; edits && i < edits->count; i++) {
+		if (edits->items[i].kind != EDIT_ADD)
+			edit_drop(&edits->items[i], fields);
+	}
+}
+
 bool edits_apply(const struct edits *edits, struct http_fields *fields, const struct template_context *context)
 {
 	for (size_t i = 0; edits && i < edits->count; i++) {
@@ -114,10 +130,7 @@ bool edits_apply(const struct edits *edits, struct http_fields *fields, const st
 		struct span value;
 
 		if (edit->kind == EDIT_REMOVE) {
-			if (edit->id != HTTP_FIELD_OTHER)
-				http_fields_drop_id(fields, edit->id);
-			else
-				http_fields_drop_name(fields, edit->name);
+			edit_drop(edit, fields);
 			continue;
 		}
 		if (!template_render(edit->value, context, fields->arena, &value))

@@ -22,4 +22,7 @@ WARN_UNUSED bool edits_compile(const struct setting_pairs *set, const struct set
 WARN_UNUSED bool edits_apply(const struct edits *edits, struct http_fields *fields,
 			     const struct template_context *context);
 
+/* Drops what the edits remove or set: for interim responses and trailers, which get no fields of ours. */
+void edits_hide(const struct edits *edits, struct http_fields *fields);
+
 #endif

@@ -156,6 +156,12 @@ bool forward_mask_request(enum forward_mask mask, const struct address *client, 
 	return true;
 }
 
+void forward_mask_trailers(enum forward_mask mask, struct http_fields *trailers)
+{
+	if (mask != FORWARD_TRANSPARENT)
+		drop_telling(trailers, false);
+}
+
 bool forward_mask_response(enum forward_mask mask, struct span pseudonym, struct http_head *response)
 {
 	struct http_fields *fields = &response->fields;

@@ -24,6 +24,8 @@ WARN_UNUSED bool forward_mask_request(enum forward_mask mask, const struct addre
 /* The same for a response on its way to the client: Via but for elite; Proxy-Authenticate and the like are dropped. */
 WARN_UNUSED bool forward_mask_response(enum forward_mask mask, struct span pseudonym,
 				       struct http_head *response);
+/* Drops from a request's trailers what its head may not have either. */
+void forward_mask_trailers(enum forward_mask mask, struct http_fields *trailers);
 
 /* Whether a Via names this pseudonym as a received-by (without case): the message has been here. */
 bool via_has(const struct http_fields *fields, struct span pseudonym);

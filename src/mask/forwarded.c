@@ -62,6 +62,13 @@ static bool is_trusted(const struct forwarded_policy *policy, const struct addre
 	return false;
 }
 
+bool forwarded_trusts(const struct forwarded_policy *policy, const struct address *peer)
+{
+	struct address plain = address_unmap(peer);
+
+	return is_trusted(policy, &plain);
+}
+
 static struct span address_text(const struct address *address, struct arena *arena)
 {
 	struct address plain = address_unmap(address);
@@ -381,6 +388,11 @@ static void drop_incoming(struct http_fields *fields, bool keep_others)
 		if (ours || (other && !keep_others))
 			field->dropped = true;
 	}
+}
+
+void forwarded_drop(struct http_fields *fields)
+{
+	drop_incoming(fields, false);
 }
 
 static bool write_x(const struct forwarded_origin *origin, struct span peer, struct http_fields *fields)

@@ -25,6 +25,9 @@ struct forwarded_policy {
 WARN_UNUSED bool forwarded_compile(const struct setting_strings *trusted, int style, struct arena *arena,
 				   struct diagnostics *diagnostics, struct forwarded_policy *policy);
 
+/* Whether what this peer says of others is believed. */
+bool forwarded_trusts(const struct forwarded_policy *policy, const struct address *peer);
+
 struct forwarded_origin {
 	struct address client; /* the last hop known by address: limits and logs count by it */
 	struct span client_text; /* the client: its address, or "unknown" or an obfuscated name (RFC 7239 6.2, 6.3) */
@@ -46,6 +49,9 @@ WARN_UNUSED bool forwarded_read(const struct forwarded_policy *policy, const str
  * and Guise's own are added in the policy's style (`by` is left out). `origin` is what forwarded_read gave before.
  * False: out of memory.
  */
+/* Drops from `fields`, a request's trailers, what forwarded_write drops from its head. */
+void forwarded_drop(struct http_fields *fields);
+
 WARN_UNUSED bool forwarded_write(const struct forwarded_policy *policy, const struct address *peer,
 				 const struct forwarded_origin *origin, struct http_head *request,
 				 struct arena *arena);

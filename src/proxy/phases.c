@@ -104,6 +104,18 @@ static void proxy_on_request(struct exchange *x)
 		phase++;
 }
 
+static void proxy_on_trailers(struct exchange *x, struct http_fields *trailers, bool response)
+{
+	struct proxy_exchange *p = proxy_exchange(x);
+
+	if (!p)
+		return;
+	if (p->listener->face == PROXY_REVERSE)
+		reverse_mask_beside(p, trailers, response);
+	else if (!response)
+		forward_mask_trailers(p->listener->mask, trailers);
+}
+
 static void proxy_on_response(struct exchange *x)
 {
 	struct proxy_exchange *p = proxy_exchange(x);
@@ -112,6 +124,8 @@ static void proxy_on_response(struct exchange *x)
 	if (!http_status_is_interim(x->response.status))
 		good = p->listener->face == PROXY_FORWARD ? forward_mask_response_of(x, p) :
 							    reverse_mask_response(x, p);
+	else if (p->listener->face == PROXY_REVERSE)
+		reverse_mask_beside(p, &x->response.fields, true);
 	if (!good) {
 		exchange_fail(x, &(struct error){.code = ERROR_MEMORY});
 		return;
@@ -164,6 +178,7 @@ static void proxy_on_end(struct exchange *x)
 const struct exchange_ops proxy_exchange_ops = {
 	.on_request = proxy_on_request,
 	.on_response = proxy_on_response,
+	.on_trailers = proxy_on_trailers,
 	.on_up_failed = proxy_on_up_failed,
 	.on_refused = proxy_on_refused,
 	.on_tunnel_flushed = proxy_on_tunnel_flushed,

@@ -64,6 +64,7 @@ enum phase_result phase_loop(struct exchange *x, struct proxy_exchange *p);
 /* reverse.c */
 void reverse_on_up_failed(struct exchange *x, struct proxy_exchange *p, const struct error *error);
 WARN_UNUSED bool reverse_mask_response(struct exchange *x, struct proxy_exchange *p);
+void reverse_mask_beside(struct proxy_exchange *p, struct http_fields *fields, bool response);
 
 /* forward.c */
 void forward_on_up_failed(struct exchange *x, struct proxy_exchange *p, const struct error *error);

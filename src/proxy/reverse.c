@@ -6,8 +6,20 @@
 
 /* ---- phases ---- */
 
+/*
+ * RFC 9110 7.4: a request for https is one only on a connection that is secured, or from a hop that says so and is believed. Servers take the scheme
+ * that they are told for a fact.
+ */
+static bool reverse_scheme_holds(const struct exchange *x, const struct proxy_exchange *p)
+{
+	return span_equal(x->request.scheme, x->service->scheme) ||
+	       forwarded_trusts(p->listener->forwarded, &x->client->address);
+}
+
 static enum phase_result reverse_identify(struct exchange *x, struct proxy_exchange *p)
 {
+	if (!reverse_scheme_holds(x, p))
+		return phase_fail(x, ERROR_MISDIRECTED, NULL);
 	if (!forwarded_read(p->listener->forwarded, &x->client->address, &x->request, &x->arena, &p->origin))
 		return phase_fail(x, ERROR_MEMORY, NULL);
 	return PHASE_NEXT;
@@ -232,6 +244,18 @@ bool reverse_mask_response(struct exchange *x, struct proxy_exchange *p)
 	struct template_context context = proxy_template_context(x, p);
 
 	return edits_apply(p->match.route->response, &x->response.fields, &context);
+}
+
+/* Heads and trailers beside the final head: what the route hides is hidden there too, nothing is added. */
+void reverse_mask_beside(struct proxy_exchange *p, struct http_fields *fields, bool response)
+{
+	const struct route *route = p->match.route;
+
+	if (!route)
+		return;
+	edits_hide(response ? route->response : route->request, fields);
+	if (!response)
+		forwarded_drop(fields);
 }
 
 const struct phase reverse_phases[] = {

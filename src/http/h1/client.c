@@ -21,6 +21,7 @@ struct h1_call {
 	bool request_done; /* its last byte has been queued */
 	bool answered;     /* a byte of a response has come */
 	bool head_done;    /* the final head has come */
+	bool continued;    /* a 100 has come */
 	bool switching;    /* it was a 101, which the exchange has not been told yet */
 	bool response_done;
 	bool reusable; /* nothing speaks against another call on this connection */
@@ -125,6 +126,7 @@ static void h1_client_end_response(struct h1_client *client)
 	struct h1_call *call = client->call;
 
 	call->response_done = true;
+	exchange_on_trailers(call->exchange, call->body.trailers, true);
 	flow_finish(call->stream.in, call->body.trailers);
 	h1_client_finish_if_done(client);
 }
@@ -134,7 +136,7 @@ static bool h1_call_accepts(const struct h1_call *call, const struct http_head *
 {
 	if (head->status != 101)
 		return true;
-	if (call->exchange->request.protocol.len == 0 || head->protocol.len == 0)
+	if (head->protocol.len == 0 || !http_list_has(call->exchange->request.protocol, head->protocol))
 		*error = error_make(ERROR_UPSTREAM_UPGRADE, NULL);
 	else if (!call->request_done)
 		*error = error_make(ERROR_UPSTREAM_UPGRADE, "the server switched before it had the request");
@@ -163,8 +165,11 @@ static void h1_client_take_head(struct h1_client *client, struct span bytes, con
 		h1_client_fail(client, error);
 		return;
 	}
+	call->continued |= x->response.status == 100;
 	if (!http_status_is_interim(x->response.status)) {
 		call->head_done = true;
+		/* Asked whether it wants the content, it answered: it may, or may not, read on (RFC 9110 10.1.1). */
+		call->reusable &= call->continued || !x->request.expect_continue;
 		call->switching = x->response.status == 101;
 		h1_body_init(&call->body, &x->response);
 	}
@@ -404,6 +409,18 @@ static void h1_client_on_timer(struct timer *timer)
 
 /* ---- the stream ---- */
 
+/*
+ * RFC 9110 9.3.1, 9.3.2, 9.3.5, 9.3.7: content has no meaning with these methods, so there are servers that leave it unread, and then read it as the next
+ * request. A connection that ends with this one has no next.
+ */
+static bool content_is_unexpected(const struct http_head *head)
+{
+	if (!http_head_has_body(head))
+		return false;
+	return head->method == HTTP_METHOD_GET || head->method == HTTP_METHOD_HEAD ||
+	       head->method == HTTP_METHOD_DELETE || head->method == HTTP_METHOD_OPTIONS;
+}
+
 static void h1_call_on_head(struct stream *stream, const struct http_head *head)
 {
 	struct h1_call *call = call_of(stream);
@@ -416,6 +433,10 @@ static void h1_call_on_head(struct stream *stream, const struct http_head *head)
 	};
 
 	call->request_chunked = how.chunked;
+	if (content_is_unexpected(head)) {
+		how.connection = H1_CONNECTION_CLOSE;
+		call->reusable = false;
+	}
 	if (!h1_request_write(&client->worker->buffers, &bytes, head, &how)) {
 		h1_client_fail(client, error_make(ERROR_MEMORY, NULL));
 		return;

@@ -49,8 +49,9 @@ struct h1_server {
 	h1_server_gone_fn *on_gone;
 	void *owner;
 	uint32_t served;
-	uint8_t state;    /* enum h1_server_state */
-	bool input_ended; /* the client's FIN was seen */
+	uint8_t empty_lines; /* before the next request */
+	uint8_t state;       /* enum h1_server_state */
+	bool input_ended;    /* the client's FIN was seen */
 };
 
 /* One request and its response on this connection; lives in the exchange's arena. */

@@ -5,8 +5,6 @@
 #include "http/h1/parse.h"
 #include "http/char.h"
 
-enum { EMPTY_LINES_MOST = 4 };
-
 size_t h1_head_end(struct span bytes, size_t *scanned)
 {
 	size_t at = *scanned;
@@ -26,7 +24,7 @@ size_t h1_head_end(struct span bytes, size_t *scanned)
 size_t h1_skip_empty_lines(struct span bytes)
 {
 	size_t at = 0;
-	while (at < 2 * EMPTY_LINES_MOST && bytes.len - at >= 2 && bytes.at[at] == '\r' &&
+	while (at < 2 * H1_EMPTY_LINES_MOST && bytes.len - at >= 2 && bytes.at[at] == '\r' &&
 	       bytes.at[at + 1] == '\n')
 		at += 2;
 	return at;

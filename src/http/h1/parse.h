@@ -26,6 +26,8 @@ enum { H1_INCOMPLETE = 0 };
  */
 size_t h1_head_end(struct span bytes, size_t *scanned);
 
+enum { H1_EMPTY_LINES_MOST = 4 }; /* before a request */
+
 /* Before a request line up to 4 empty lines (CRLF) are skipped (RFC 9112 2.2); returns how many bytes. */
 size_t h1_skip_empty_lines(struct span bytes);
 

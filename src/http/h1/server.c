@@ -85,6 +85,7 @@ static struct h1_pair *h1_server_pair(struct h1_server *server)
 	server->pair = pair;
 	h1_server_set_state(server, H1_SERVER_EXCHANGE);
 	server->scanned = 0;
+	server->empty_lines = 0;
 	server->served++;
 	server->read_deadline = 0;
 	return pair;
@@ -165,6 +166,12 @@ static size_t h1_server_read_head(struct h1_server *server, struct span bytes)
 
 	if (skipped)
 		server->scanned = 0; /* a CR that came alone has been looked at */
+	server->empty_lines += (uint8_t)(skipped / 2);
+	if (server->empty_lines > H1_EMPTY_LINES_MOST) {
+		h1_server_refuse(server, &(struct error){.code = ERROR_MALFORMED_REQUEST,
+							 .text = "too many empty lines before a request"});
+		return bytes.len;
+	}
 	if (rest.len == 0) {
 		h1_server_set_state(server, H1_SERVER_IDLE);
 		return skipped;
@@ -271,8 +278,10 @@ static void h1_server_on_body_end(struct h1_server *server, struct h1_pair *pair
 {
 	pair->request_done = true;
 	server->read_deadline = 0;
-	if (!pair->discard)
+	if (!pair->discard) {
+		exchange_on_trailers(pair->exchange, pair->body.trailers, false);
 		flow_finish(&pair->exchange->request_body, pair->body.trailers);
+	}
 	h1_pair_finish_if_done(pair);
 	h1_server_regulate(server);
 }

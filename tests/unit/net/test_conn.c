@@ -541,7 +541,7 @@ static void few_linger(void **state)
 		loop_turn(&fixture->worker.loop, 0);
 	}
 	assert_int_equal(conn_count(&fixture->worker), MOST);
-	(void)!send(theirs[0], &byte, 1, MSG_NOSIGNAL); /* brings a reset */
+	(void)!send(theirs[0], &byte, 1, MSG_NOSIGNAL);                /* brings a reset */
 	assert_int_equal(send(theirs[0], &byte, 1, MSG_NOSIGNAL), -1); /* gone, and not only finished */
 	(void)!send(theirs[2], &byte, 1, MSG_NOSIGNAL);
 	assert_int_equal(send(theirs[2], &byte, 1, MSG_NOSIGNAL), 1);

@@ -30,8 +30,10 @@ const struct setting settings_rows[] = {
 		.offset = offsetof(struct settings, name),
 		.fallback = "guise",
 		.check = check_name,
-		.summary = "What this proxy calls itself in Via and Proxy-Status: a token. Two that stand in a row need different "
-			   "names, as a proxy that meets its own name in Via takes that for a loop.",
+		.summary =
+			"What this proxy calls itself in Proxy-Status and in Via: a token. In Via a tag follows that each "
+			"listener gets at start (`edge-1-3fa9c1d2`): a request that comes with the listener's own tag "
+			"has been here before and is refused as a loop, one of another Guise of the same name is not.",
 		.example = "edge-1",
 	},
 	{

@@ -26,7 +26,7 @@ static void flow_schedule(struct flow *flow)
 
 void flow_init(struct flow *flow, struct worker *worker, size_t window)
 {
-	*flow = (struct flow){.worker = worker, .high = window, .low = window / 2, .start = window};
+	*flow = (struct flow){.worker = worker, .high = window, .start = window};
 	loop_task_init(&flow->ready, flow_announce);
 }
 
@@ -42,11 +42,7 @@ void flow_reset(struct flow *flow)
 	struct worker *worker = flow->worker;
 
 	flow_fini(flow);
-	*flow = (struct flow){.worker = worker,
-			      .high = flow->start,
-			      .low = flow->start / 2,
-			      .start = flow->start,
-			      .ready = ready};
+	*flow = (struct flow){.worker = worker, .high = flow->start, .start = flow->start, .ready = ready};
 }
 
 void flow_set_source(struct flow *flow, struct stream *source)
@@ -66,7 +62,8 @@ static enum flow_room flow_pushed(struct flow *flow, size_t bytes)
 {
 	flow->total += bytes;
 	flow_schedule(flow);
-	if (flow_room(flow) > 0)
+	/* Less room than this is not worth a receive, which would bring a block more. */
+	if (flow_room(flow) > flow->high / 16)
 		return FLOW_ROOM;
 	flow->full = true;
 	return FLOW_FULL;
@@ -117,7 +114,6 @@ static void flow_consider_growth(struct flow *flow)
 	if (flow->high >= FLOW_WINDOW_MOST || memory_pressure(flow->worker->memory) != MEMORY_EASY)
 		return;
 	flow->high = size_min(flow->high * 2, FLOW_WINDOW_MOST);
-	flow->low = flow->high / 2;
 }
 
 void flow_settle(struct flow *flow, size_t held)
@@ -127,12 +123,10 @@ void flow_settle(struct flow *flow, size_t held)
 	if (held) {
 		flow->streak = 0;
 		flow->high = flow->start;
-		flow->low = flow->start / 2;
 	}
-	if (!flow->full || flow->queue.bytes + flow->lent > flow->low)
+	if (!flow->full || !flow_idle(flow))
 		return;
-	if (flow_idle(flow))
-		flow_consider_growth(flow);
+	flow_consider_growth(flow);
 	flow->full = false;
 	if (flow->source)
 		flow->source->ops->on_credit(flow->source);

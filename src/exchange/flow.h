@@ -2,6 +2,9 @@
  * The bytes of one direction between two streams, bounded. The source pushes, the sink takes and tells (flow_settle) when the
  * bytes have really left; between the two stands at most `high` bytes and what one receive brings.
  *
+ * A full flow goes on when it is empty, and not before: a half-sent block is held whole, and what came behind it would be held as well.
+ * Meanwhile the kernel's buffers keep both peers busy.
+ *
  * A push never calls the sink: it puts the flow on the worker's ready list, drained in the same turn, so that the stack stays flat
  * and writes leave in batches.
  */
@@ -19,7 +22,7 @@ enum { FLOW_WINDOW = 64 * 1024, FLOW_WINDOW_MOST = 1024 * 1024 };
 struct flow {
 	struct chunk_queue queue; /* pushed, not yet taken */
 	size_t lent;              /* taken, and not settled yet */
-	size_t high, low, start;  /* window: full at high, goes on at low; where it began */
+	size_t high, start;       /* the window now, and where it began */
 	uint64_t total;           /* pushed so far */
 	struct worker *worker;
 	struct stream *source, *sink; /* borrowed; NULL when that end is not there (yet, or any more) */

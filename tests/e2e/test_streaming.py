@@ -117,7 +117,7 @@ def test_many_slow_readers_cost_their_flows(stage):
         client.send(request())
     origin.wait_requests(50)
     stays_true(lambda: True, 1.0)
-    assert grown(guise, before) < 50 * 96 * 1024 + MIB
+    assert grown(guise, before) < 50 * 88 * 1024 + MIB
 
 
 @pytest.mark.seconds(60)

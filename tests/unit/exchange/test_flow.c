@@ -119,9 +119,9 @@ static void test_window(void **state)
 	assert_int_equal(flow_room(flow), 0); /* taken is not gone */
 	flow_settle(flow, WINDOW);
 	assert_int_equal(fixture->source.credits, 0);
-	flow_settle(flow, WINDOW / 2 + 1);
+	flow_settle(flow, 1); /* a half-sent block is held whole */
 	assert_int_equal(fixture->source.credits, 0);
-	flow_settle(flow, WINDOW / 2);
+	flow_settle(flow, 0);
 	assert_int_equal(fixture->source.credits, 1);
 	flow_settle(flow, 0);
 	assert_int_equal(fixture->source.credits, 1);
@@ -167,7 +167,6 @@ static void test_growth(void **state)
 	while (flow->high == WINDOW && windows++ < 10000)
 		empty_window(fixture);
 	assert_int_equal(flow->high, 2 * WINDOW);
-	assert_int_equal(flow->low, WINDOW);
 	assert_true(windows > 8); /* not at once */
 	for (unsigned i = 0; i < 100000 && flow->high < FLOW_WINDOW_MOST; i++)
 		empty_window(fixture);

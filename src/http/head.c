@@ -115,6 +115,14 @@ static const struct {
 	[5] = {reasons_5xx, ARRAY_LENGTH(reasons_5xx)},
 };
 
+/* RFC 9110 9.3.1, 9.3.2, 9.3.5, 9.3.7. */
+bool http_content_is_unexpected(const struct http_head *head)
+{
+	return http_head_has_body(head) &&
+	       (head->method == HTTP_METHOD_GET || head->method == HTTP_METHOD_HEAD ||
+		head->method == HTTP_METHOD_DELETE || head->method == HTTP_METHOD_OPTIONS);
+}
+
 const char *http_status_reason(unsigned status)
 {
 	unsigned class = status / 100, rest = status % 100;

@@ -85,4 +85,7 @@ static inline bool http_head_has_body(const struct http_head *head)
 	return head->body != HTTP_BODY_NONE && !(head->body == HTTP_BODY_LENGTH && head->length == 0);
 }
 
+/* Content with a method for which it has no meaning: servers may leave it unread, and then take it for the next request. */
+bool http_content_is_unexpected(const struct http_head *head);
+
 #endif

@@ -409,18 +409,6 @@ static void h1_client_on_timer(struct timer *timer)
 
 /* ---- the stream ---- */
 
-/*
- * RFC 9110 9.3.1, 9.3.2, 9.3.5, 9.3.7: content has no meaning with these methods, so there are servers that leave it unread, and then read it as the next
- * request. A connection that ends with this one has no next.
- */
-static bool content_is_unexpected(const struct http_head *head)
-{
-	if (!http_head_has_body(head))
-		return false;
-	return head->method == HTTP_METHOD_GET || head->method == HTTP_METHOD_HEAD ||
-	       head->method == HTTP_METHOD_DELETE || head->method == HTTP_METHOD_OPTIONS;
-}
-
 static void h1_call_on_head(struct stream *stream, const struct http_head *head)
 {
 	struct h1_call *call = call_of(stream);
@@ -433,7 +421,7 @@ static void h1_call_on_head(struct stream *stream, const struct http_head *head)
 	};
 
 	call->request_chunked = how.chunked;
-	if (content_is_unexpected(head)) {
+	if (http_content_is_unexpected(head)) {
 		how.connection = H1_CONNECTION_CLOSE;
 		call->reusable = false;
 	}

@@ -6,7 +6,7 @@
 enum {
 	KEEP_CHUNKS = 4096,
 	KEEP_SMALL = 512,
-	KEEP_MEDIUM = 256,
+	KEEP_MEDIUM = 64,
 	KEEP_LARGE = 16,
 };
 

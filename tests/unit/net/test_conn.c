@@ -3,6 +3,7 @@
 
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <sys/resource.h>
 
 /* What a connection's callbacks were told; `counted` transports count their calls. */
 struct record {
@@ -533,8 +534,15 @@ static void few_linger(void **state)
 	struct fixture *fixture = *state;
 	static struct record records[MOST + 2];
 	static int theirs[MOST + 2];
+	struct rlimit limit;
 	char byte = 0;
 
+	/* Two sockets each: more than the 1024 that a session may open if it does not ask for more. */
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	if (limit.rlim_cur < 4 * MOST) {
+		limit.rlim_cur = 4 * MOST < limit.rlim_max ? 4 * MOST : limit.rlim_max;
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	}
 	for (unsigned i = 0; i < MOST + 2; i++) {
 		theirs[i] = open_pair(fixture, &records[i]);
 		conn_linger(records[i].conn);

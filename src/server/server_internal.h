@@ -53,7 +53,7 @@ struct server {
 	struct snapshot *snapshot;
 	struct memory memory;
 	struct limits_settings limits; /* as configured, with what the system allows */
-	uint64_t descriptors;          /* that the process may open, where they limit the connections; else 0 */
+	uint64_t descriptors; /* that the process may open, where they limit the connections; else 0 */
 	struct log *log;
 	struct log_ring *ring; /* the main thread's */
 	int access_fd, error_fd;

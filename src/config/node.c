@@ -379,6 +379,9 @@ static void read_events(struct reader *reader)
 
 struct node *node_parse(struct arena *arena, struct span text, struct diagnostics *diagnostics)
 {
+	/* libyaml skips a byte order mark only where it guesses the encoding. */
+	if (span_starts_with(text, SPAN("\xef\xbb\xbf")))
+		text = span_from(text, 3);
 	struct reader reader = {.arena = arena, .diagnostics = diagnostics, .input = text};
 
 	if (!yaml_parser_initialize(&reader.parser))

@@ -108,6 +108,10 @@ def test_suggestion_is_worded_as_a_question(tmp_path):
     assert 'guise.yaml:2:5: unknown key "lisen", did you mean "listen"?' in errors
 
 
+def test_byte_order_mark_is_no_mistake(tmp_path):
+    assert check(tmp_path, "\ufeffworkers: 1\nforward: [{listen: \"127.0.0.1:0\"}]\n")[0] == 0
+
+
 def test_all_mistakes_in_one_run(tmp_path):
     text = ("workers: many\nlimitz: {}\nlog: {format: jsn}\ntimeouts: {idle: soon}\n"
             "forward:\n  - lisen: 127.0.0.1:0\n    mask: clown\n"

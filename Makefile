@@ -13,7 +13,7 @@ SOAK_SECONDS ?= 3600
 COMPILER := $(shell $(CC) --version 2>/dev/null | sed -n '1s/^.*clang.* \([0-9]*\)\..*/clang-\1/p;1s/^.*cc.* \([0-9]*\)\..*/gcc-\1/p' | head -1)
 WERROR ?= $(if $(filter gcc-12 clang-14,$(COMPILER)),true,false)
 
-C_FILES = $(shell find src tests/unit tests/fuzz bench -name '*.[ch]' 2>/dev/null)
+C_FILES = $(shell find src tests/unit tests/support tests/fuzz bench -name '*.[ch]' 2>/dev/null)
 
 MESON_SETUP = meson setup --prefix=$(PREFIX) -Dwerror=$(WERROR)
 NINJA = ninja -j $(JOBS)

@@ -55,7 +55,7 @@ static int start_writer(struct log *log)
 	return error;
 }
 
-static void free_all(struct log *log)
+void log_free(struct log *log)
 {
 	for (struct log_ring *ring = atomic_load(&log->rings), *next; ring; ring = next) {
 		next = ring->next;
@@ -80,7 +80,7 @@ struct log *log_start(int access_fd, int error_fd, enum log_level level)
 		return log;
 	errno = error;
 fail:
-	free_all(log);
+	log_free(log);
 	return NULL;
 }
 
@@ -88,12 +88,12 @@ fail:
 static bool wait_for_writer(struct log *log)
 {
 	uint64_t deadline = log_clock_us() + STOP_MOST_US;
-	while (!atomic_load(&log->done)) {
+	while (atomic_load(&log->done) == LOG_RUNS) {
 		uint64_t before = atomic_load(&log->progress);
-		log_futex_wait(&log->done, 0, STOP_STEP_MS);
+		log_futex_wait(&log->done, LOG_RUNS, STOP_STEP_MS);
 		uint64_t now = log_clock_us();
 		bool stuck = atomic_load(&log->progress) == before || now > deadline;
-		if (stuck && !atomic_load(&log->done))
+		if (stuck && atomic_load(&log->done) == LOG_RUNS)
 			return false;
 	}
 	return true;
@@ -105,11 +105,12 @@ void log_stop(struct log *log)
 		return;
 	atomic_store(&log->state, LOG_STOPPING);
 	log_futex_wake(&log->state);
-	/* A writer inside write(2) to a terminal or a dead disk holds nothing: it can be cut off there. */
-	if (!wait_for_writer(log))
-		pthread_cancel(log->thread);
+	/* A writer inside write(2) to a terminal or a dead disk may never come back: nobody waits for it. */
+	uint32_t runs = LOG_RUNS;
+	if (!wait_for_writer(log) && atomic_compare_exchange_strong(&log->done, &runs, LOG_LEFT))
+		return;
 	pthread_join(log->thread, NULL);
-	free_all(log);
+	log_free(log);
 }
 
 bool log_wants(const struct log_ring *ring, enum log_level level)

@@ -53,13 +53,19 @@ enum log_state {
 	LOG_STOPPING, /* it writes what there is and ends */
 };
 
+enum log_done {
+	LOG_RUNS,
+	LOG_DONE, /* the writer has ended */
+	LOG_LEFT, /* it is stuck inside a write(2) and was left behind: it frees the log itself, should it ever return */
+};
+
 struct log {
 	enum log_level level;
 	struct log_output outputs[2];
 	struct log_output *streams[2]; /* by enum log_stream; NULL = off; both may be one */
 	_Atomic(struct log_ring *) rings;
 	_Atomic uint32_t state;         /* enum log_state; a futex */
-	_Atomic uint32_t done;          /* the writer has ended; a futex */
+	_Atomic uint32_t done;          /* enum log_done; a futex */
 	atomic_uint_fast64_t dropped;   /* records that an output had no room for */
 	atomic_uint_fast64_t progress;  /* bytes written by all outputs */
 	uint64_t reported, reported_at; /* records lost that the error log knows of; when it was told, µs */
@@ -96,5 +102,8 @@ uint64_t log_clock_us(void); /* monotonic */
 
 void log_futex_wait(_Atomic uint32_t *word, uint32_t expected, int timeout_ms); /* -1: no timeout */
 void log_futex_wake(_Atomic uint32_t *word);
+
+/* log.c, for the writer that was left behind. */
+void log_free(struct log *log);
 
 #endif

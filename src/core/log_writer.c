@@ -190,7 +190,7 @@ static void finish(struct log *log)
 			break;
 		if (now - moved_at >= GIVE_UP_US)
 			break;
-		log_futex_wait(&log->done, 0, STOP_NAP_MS);
+		log_futex_wait(&log->done, LOG_RUNS, STOP_NAP_MS);
 	}
 }
 
@@ -199,7 +199,12 @@ void *log_writer_run(void *argument)
 	struct log *log = argument;
 	serve(log);
 	finish(log);
-	atomic_store(&log->done, 1);
-	log_futex_wake(&log->done);
+	uint32_t runs = LOG_RUNS;
+	if (atomic_compare_exchange_strong(&log->done, &runs, LOG_DONE)) {
+		log_futex_wake(&log->done);
+	} else {
+		pthread_detach(pthread_self());
+		log_free(log);
+	}
 	return NULL;
 }

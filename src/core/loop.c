@@ -86,9 +86,16 @@ static void run_tasks(struct loop *loop)
 	run_retired(loop);
 }
 
+void loop_settle(struct loop *loop)
+{
+	do
+		run_tasks(loop);
+	while (has_tasks(loop) || loop->retired.first);
+}
+
 void loop_fini(struct loop *loop)
 {
-	run_tasks(loop);
+	loop_settle(loop);
 	if (loop->epoll >= 0)
 		close(loop->epoll);
 	loop->epoll = -1;

@@ -61,6 +61,8 @@ void loop_fini(struct loop *loop);
 /* Turns until loop_stop; a stop takes effect at the end of the turn. */
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
+/* Runs the tasks that are queued, and those that they queue, until none is left, and frees what was retired. For the end of a thread. */
+void loop_settle(struct loop *loop);
 /* One turn that waits at most `wait_ms` (-1: as long as timers allow). For tests and for loop_run. */
 void loop_turn(struct loop *loop, int wait_ms);
 

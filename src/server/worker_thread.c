@@ -214,11 +214,14 @@ void worker_thread_fini(struct server_worker *self)
 		return;
 	if (self->started)
 		pthread_join(self->thread, NULL);
-	/* What was retired in the last turn, or is closed now, goes with the loop's last tasks. */
+	for (size_t i = 0; self->acceptors && i < self->server->bound_count; i++)
+		if (self->acceptors[i].worker)
+			acceptor_stop(&self->acceptors[i]);
 	upstream_room_fini(worker);
 	if (worker->slots[WORKER_SLOT_RESOLVER])
 		resolver_fini(worker);
-	loop_turn(&worker->loop, 0);
+	/* What was retired in the last turn, or is closed now, goes before the rooms whose pools it goes back to. */
+	loop_settle(&worker->loop);
 	h1_room_fini(worker);
 	exchange_room_fini(worker);
 	if (worker->slots[WORKER_SLOT_NET])

@@ -1,40 +1,15 @@
 /*
- * An upstream HTTP/1 connection, both halves: one call at a time, made by a pool, ended by its exchange. All on one worker.
+ * The reading half of an upstream HTTP/1 connection: one call at a time, made by a pool, ended by its exchange. The writing half is
+ * client_stream.c. All on one worker.
  */
 #include "http/h1/client.h"
 
-#include "exchange/raw.h"
 #include "http/h1/h1_internal.h"
 #include "http/h1/watch.h"
-#include "http/h1/write.h"
-
-/* One request and its response; lives in the exchange's arena. */
-struct h1_call {
-	struct stream stream;
-	struct h1_client *client;
-	struct exchange *exchange;
-	struct h1_body body;
-	struct h1_framing framing;
-	uint8_t heads; /* received so far */
-	bool request_chunked;
-	bool sent;         /* a byte of the request has left */
-	bool request_done; /* its last byte has been queued */
-	bool answered;     /* a byte of a response has come */
-	bool head_done;    /* the final head has come */
-	bool continued;    /* a 100 has come */
-	bool switching;    /* it was a 101, which the exchange has not been told yet */
-	bool response_done;
-	bool reusable; /* nothing speaks against another call on this connection */
-};
 
 static struct h1_client *client_of(struct session *session)
 {
 	return CONTAINER_OF(session, struct h1_client, session);
-}
-
-static struct h1_call *call_of(struct stream *stream)
-{
-	return CONTAINER_OF(stream, struct h1_call, stream);
 }
 
 /* ---- ends ---- */
@@ -46,7 +21,7 @@ static void h1_client_free(struct loop_task *task)
 }
 
 /* No further call on this connection: its owner must know before anything else happens. */
-static void h1_client_leave(struct h1_client *client)
+void h1_client_leave(struct h1_client *client)
 {
 	if (client->ended)
 		return;
@@ -66,19 +41,19 @@ static void h1_client_gone(struct h1_client *client)
 	loop_retire(&worker->loop, &client->retire);
 }
 
-static void h1_client_close(struct h1_client *client)
+void h1_client_close(struct h1_client *client)
 {
 	conn_close(client->session.conn);
 	h1_client_gone(client);
 }
 
-static void h1_client_on_raw_gone(void *owner)
+void h1_client_on_raw_gone(void *owner)
 {
 	h1_client_gone(owner);
 }
 
 /* The call cannot go on: the connection ends, and the exchange is told. A response that is whole stays so. */
-static void h1_client_fail(struct h1_client *client, struct error error)
+void h1_client_fail(struct h1_client *client, struct error error)
 {
 	struct h1_call *call = client->call;
 	struct exchange *x = call->exchange;
@@ -93,7 +68,7 @@ static void h1_client_fail(struct h1_client *client, struct error error)
 }
 
 /* The response is complete. With the request complete as well the connection is free for another call. */
-static void h1_client_finish_if_done(struct h1_client *client)
+void h1_client_finish_if_done(struct h1_client *client)
 {
 	struct h1_call *call = client->call;
 
@@ -116,7 +91,7 @@ static void h1_client_finish_if_done(struct h1_client *client)
 /* ---- reading ---- */
 
 /* Something the server did is worth waiting for: the clock starts anew. */
-static void h1_client_watch(struct h1_client *client)
+void h1_client_watch(struct h1_client *client)
 {
 	h1_watch(&client->worker->loop, &client->timer, &client->deadline, client->settings.response);
 }
@@ -297,10 +272,12 @@ static void h1_client_on_read(struct conn *conn, struct block *lent, struct span
 
 	if (!client->call || client->call->response_done) {
 		/* Nobody asked (RFC 9112 9.2): the next exchange must not take this for its response. */
-		if (client->call)
+		if (client->call) {
 			client->call->reusable = false;
-		else
+			conn_read_stop(conn);
+		} else {
 			h1_client_close(client);
+		}
 		return;
 	}
 	if (!client->call->sent) {
@@ -407,136 +384,6 @@ static void h1_client_on_timer(struct timer *timer)
 		h1_client_watch(client);
 }
 
-/* ---- the stream ---- */
-
-static void h1_call_on_head(struct stream *stream, const struct http_head *head)
-{
-	struct h1_call *call = call_of(stream);
-	struct h1_client *client = call->client;
-	struct chunk_queue bytes = {0};
-	struct h1_write how = {
-		.chunked = head->body == HTTP_BODY_STREAMED,
-		.upgrade = head->protocol.len > 0,
-		.te_trailers = head->te_trailers,
-	};
-
-	call->request_chunked = how.chunked;
-	if (http_content_is_unexpected(head)) {
-		how.connection = H1_CONNECTION_CLOSE;
-		call->reusable = false;
-	}
-	if (!h1_request_write(&client->worker->buffers, &bytes, head, &how)) {
-		h1_client_fail(client, error_make(ERROR_MEMORY, NULL));
-		return;
-	}
-	conn_write(client->session.conn, &bytes);
-	conn_read_start(client->session.conn);
-	h1_client_watch(client);
-}
-
-static void h1_call_on_readable(struct stream *stream)
-{
-	struct h1_call *call = call_of(stream);
-	struct h1_client *client = call->client;
-	struct buffers *buffers = &client->worker->buffers;
-	struct flow *flow = stream->out;
-	struct chunk_queue data = {0}, bytes = {0};
-	bool good = true;
-
-	if (call->request_done)
-		return;
-	flow_take(flow, &data);
-	if (call->request_chunked)
-		good = h1_chunk_write(buffers, &bytes, &data);
-	else
-		chunk_queue_move_all(&bytes, &data);
-	if (good && flow->fin) {
-		call->request_done = true;
-		if (call->request_chunked)
-			good = h1_last_chunk_write(buffers, &bytes, flow->trailers);
-		h1_client_watch(client);
-	}
-	if (!good) {
-		chunk_queue_clear(buffers, &data);
-		chunk_queue_clear(buffers, &bytes);
-		h1_client_fail(client, error_make(ERROR_MEMORY, NULL));
-		return;
-	}
-	if (bytes.bytes)
-		conn_write(client->session.conn, &bytes);
-	h1_client_finish_if_done(client);
-}
-
-static void h1_call_on_credit(struct stream *stream)
-{
-	struct h1_call *call = call_of(stream);
-
-	if (call->response_done)
-		return;
-	h1_client_watch(call->client);
-	conn_read_room(call->client->session.conn, flow_room(stream->in));
-	conn_read_start(call->client->session.conn);
-}
-
-static void h1_call_stop(struct stream *stream)
-{
-	/* The response is not wanted: HTTP/1 knows no other way to say so. */
-	call_of(stream)->reusable = false;
-	conn_read_stop(call_of(stream)->client->session.conn);
-}
-
-static void h1_call_abort(struct stream *stream, const struct error *error)
-{
-	h1_client_close(call_of(stream)->client);
-}
-
-static void h1_call_detach(struct stream *stream)
-{
-	/* A call that was complete has let go by itself (h1_client_finish_if_done). */
-	h1_client_close(call_of(stream)->client);
-}
-
-static struct stream *h1_call_become_raw(struct stream *stream)
-{
-	struct h1_call *call = call_of(stream);
-	struct h1_client *client = call->client;
-	struct buffers *buffers = &client->worker->buffers;
-	struct chunk_queue early = {0};
-	struct span held = h1_pending_bytes(&client->pending);
-
-	if (held.len && !chunk_queue_copy(buffers, &early, held))
-		return NULL;
-	struct stream *raw = raw_stream_new(call->exchange, client->session.conn, stream->in, stream->out,
-					    &early, false, h1_client_on_raw_gone, client);
-	if (!raw) {
-		chunk_queue_clear(buffers, &early);
-		return NULL;
-	}
-	h1_pending_clear(&client->pending, buffers);
-	client->session.conn = NULL;
-	client->call = NULL;
-	loop_timer_stop(&client->worker->loop, &client->timer);
-	h1_client_leave(client);
-	return raw;
-}
-
-static struct conn *h1_call_plain_conn(struct stream *stream)
-{
-	return NULL;
-}
-
-static const struct stream_ops h1_call_ops = {
-	.name = "HTTP/1.1",
-	.on_head = h1_call_on_head,
-	.on_readable = h1_call_on_readable,
-	.on_credit = h1_call_on_credit,
-	.stop = h1_call_stop,
-	.abort = h1_call_abort,
-	.detach = h1_call_detach,
-	.become_raw = h1_call_become_raw,
-	.plain_conn = h1_call_plain_conn,
-};
-
 /* ---- the session ---- */
 
 static struct stream *h1_client_call(struct session *session, struct exchange *x)
@@ -547,7 +394,7 @@ static struct stream *h1_client_call(struct session *session, struct exchange *x
 	ENSURE(!client->call);
 	if (!call)
 		return NULL;
-	call->stream.ops = &h1_call_ops;
+	call->stream.ops = &h1_client_stream_ops;
 	call->client = client;
 	call->exchange = x;
 	call->reusable = true;

@@ -88,7 +88,27 @@ struct h1_client {
 	bool ended; /* on_gone has been told */
 };
 
+/* One request and its response; lives in the exchange's arena. */
+struct h1_call {
+	struct stream stream;
+	struct h1_client *client;
+	struct exchange *exchange;
+	struct h1_body body;
+	struct h1_framing framing;
+	uint8_t heads; /* received so far */
+	bool request_chunked;
+	bool sent;         /* a byte of the request has left */
+	bool request_done; /* its last byte has been queued */
+	bool answered;     /* a byte of a response has come */
+	bool head_done;    /* the final head has come */
+	bool continued;    /* a 100 has come */
+	bool switching;    /* it was a 101, which the exchange has not been told yet */
+	bool response_done;
+	bool reusable; /* nothing speaks against another call on this connection */
+};
+
 extern const struct stream_ops h1_server_stream_ops;
+extern const struct stream_ops h1_client_stream_ops;
 
 /* server.c, for server_stream.c */
 void h1_server_set_state(struct h1_server *server,
@@ -102,5 +122,13 @@ void h1_server_watch_body(struct h1_server *server);
 /* server_stream.c, for server.c */
 void h1_pair_on_sent(struct h1_pair *pair);
 void h1_pair_finish_if_done(struct h1_pair *pair);
+
+/* client.c, for client_stream.c */
+void h1_client_close(struct h1_client *client);
+void h1_client_leave(struct h1_client *client);                    /* no further call: the owner is told */
+void h1_client_fail(struct h1_client *client, struct error error); /* the call cannot go on; both end */
+void h1_client_finish_if_done(struct h1_client *client); /* after each step that may have been the last */
+void h1_client_watch(struct h1_client *client);          /* the server has until timeouts.response from now */
+void h1_client_on_raw_gone(void *owner);
 
 #endif

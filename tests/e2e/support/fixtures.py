@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 
 import pytest
@@ -127,6 +128,14 @@ class Stage:
         assert not problems, "\n".join(problems)
         for origin in self.origins:
             origin.check()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def descriptors():
+    """A session may open 1024 files if it does not ask for more; clients and origins of one test are more at times."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < 16384:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(16384, hard), hard))
 
 
 @pytest.fixture

@@ -73,20 +73,46 @@ static ptrdiff_t dot_segments_remove(uint8_t *path, size_t len)
 	return (ptrdiff_t)out;
 }
 
+/* Runs of '/' become one, in place. Returns the new length. */
+static size_t slashes_merge(uint8_t *path, size_t len)
+{
+	size_t out = 0;
+	for (size_t at = 0; at < len; at++)
+		if (path[at] != '/' || out == 0 || path[out - 1] != '/')
+			path[out++] = path[at];
+	return out;
+}
+
+/*
+ * Removes dot segments and merges slashes, in place. Servers differ in which of the two comes first: where that makes a difference
+ * ("/a//../b" is "/b" to some and "/a/b" to others) the path is refused. `other` has room for as much. Returns the new length, or -1.
+ */
+static ptrdiff_t path_simplify(uint8_t *path, uint8_t *other, size_t len)
+{
+	memcpy(other, path, len);
+	ptrdiff_t merged_first = dot_segments_remove(other, slashes_merge(other, len));
+	ptrdiff_t dots_first = dot_segments_remove(path, len);
+	if (merged_first < 0 || dots_first < 0)
+		return -1;
+	dots_first = (ptrdiff_t)slashes_merge(path, (size_t)dots_first);
+	bool same = span_equal(span_make(path, (size_t)dots_first), span_make(other, (size_t)merged_first));
+	return same ? dots_first : -1;
+}
+
 bool http_path_normalise(struct span path, struct arena *arena, struct span *normal)
 {
 	path = http_path_only(path);
 	*normal = path;
 	if (path.len == 0 || path.at[0] != '/')
 		return true; /* "*", and CONNECT's */
-	if (span_find(path, '%') < 0 && span_search(path, SPAN("/.")) < 0)
+	if (span_find(path, '%') < 0 && span_search(path, SPAN("/.")) < 0 && span_search(path, SPAN("//")) < 0)
 		return true;
-	uint8_t *copy = arena_alloc(arena, path.len + 1);
+	uint8_t *copy = arena_alloc(arena, 2 * (path.len + 1));
 	if (!copy)
 		return false;
 	ptrdiff_t len = path_decode(path, copy);
 	if (len >= 0)
-		len = dot_segments_remove(copy, (size_t)len);
+		len = path_simplify(copy, copy + path.len + 1, (size_t)len);
 	if (len < 0)
 		return false;
 	*normal = span_make(copy, (size_t)len);

@@ -42,7 +42,8 @@ uint16_t http_scheme_port(struct span scheme);
 
 /*
  * For routing only, never for forwarding: percent-decoded where that gives unreserved bytes or '/', dot segments removed (RFC 3986
- * 5.2.4, 6.2.2), repeated slashes kept. False: an encoding is invalid, %00, or ".." would climb above the root. Output in the arena; no copy
+ * 5.2.4, 6.2.2), repeated slashes merged. False: an encoding is invalid, %00, ".." would climb above the root, or what ".." removes
+ * depends on whether slashes are merged before. Output in the arena; no copy
  * when nothing changes.
  */
 WARN_UNUSED bool http_path_normalise(struct span path, struct arena *arena, struct span *normal);

@@ -175,7 +175,7 @@ const struct setting route_rows[] = {
 		.offset = offsetof(struct route_settings, path),
 		.check = check_path,
 		.summary = "The path that is asked for, or a list of paths: `/a` exactly, `/a/` everything under it, `/a*` everything "
-			   "that begins so, `~^/a[0-9]+$` a PCRE2 pattern. Compared with case, percent-decoded, without dot segments "
+			   "that begins so, `~^/a[0-9]+$` a PCRE2 pattern. Compared with case, percent-decoded, without dot segments, repeated slashes as one, "
 			   "and without the query. Default: any path.",
 		.example = "/api/",
 	},

@@ -99,18 +99,22 @@ static bool wait_for_writer(struct log *log)
 	return true;
 }
 
-void log_stop(struct log *log)
+bool log_stop(struct log *log)
 {
 	if (!log)
-		return;
+		return true;
 	atomic_store(&log->state, LOG_STOPPING);
 	log_futex_wake(&log->state);
 	/* A writer inside write(2) to a terminal or a dead disk may never come back: nobody waits for it. */
+	pthread_t writer = log->thread; /* a writer that was left behind may free the log at any time */
 	uint32_t runs = LOG_RUNS;
-	if (!wait_for_writer(log) && atomic_compare_exchange_strong(&log->done, &runs, LOG_LEFT))
-		return;
-	pthread_join(log->thread, NULL);
+	if (!wait_for_writer(log) && atomic_compare_exchange_strong(&log->done, &runs, LOG_LEFT)) {
+		pthread_detach(writer);
+		return false;
+	}
+	pthread_join(writer, NULL);
 	log_free(log);
+	return true;
 }
 
 bool log_wants(const struct log_ring *ring, enum log_level level)

@@ -22,9 +22,10 @@ struct log_ring; /* one thread's side; wherever one is passed NULL means that no
 WARN_UNUSED struct log *log_start(int access_fd, int error_fd, enum log_level level);
 /*
  * Writes out what is there (bounded: gives up on an output that takes nothing for a second), ends the thread,
- * frees all.
+ * frees all. False: the writer is stuck inside a write(2) and was left behind; the descriptors must stay open,
+ * since it may still use them.
  */
-void log_stop(struct log *log);
+bool log_stop(struct log *log);
 
 /*
  * A ring of `bytes` (rounded up to a power of two). Before the thread that uses it starts. NULL: out of

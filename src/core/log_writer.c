@@ -200,11 +200,9 @@ void *log_writer_run(void *argument)
 	serve(log);
 	finish(log);
 	uint32_t runs = LOG_RUNS;
-	if (atomic_compare_exchange_strong(&log->done, &runs, LOG_DONE)) {
+	if (atomic_compare_exchange_strong(&log->done, &runs, LOG_DONE))
 		log_futex_wake(&log->done);
-	} else {
-		pthread_detach(pthread_self());
+	else
 		log_free(log);
-	}
 	return NULL;
 }

@@ -301,10 +301,10 @@ static void server_fini(struct server *server)
 	for (unsigned i = 0; server->workers && i < server->worker_count; i++)
 		worker_thread_fini(&server->workers[i]);
 	sockets_close(server);
-	if (server->log)
-		log_stop(server->log);
-	log_close(server->access_fd);
-	log_close(server->error_fd);
+	if (log_stop(server->log)) {
+		log_close(server->access_fd);
+		log_close(server->error_fd);
+	}
 	map_fini(&server->hosts);
 	arena_fini(&server->arena);
 	clients_fini(&server->clients);

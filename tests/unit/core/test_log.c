@@ -273,7 +273,7 @@ static void test_one_pipe(void **state)
 static uint64_t stop_and_measure(struct log *log)
 {
 	uint64_t start = log_clock_us();
-	log_stop(log);
+	assert_true(log_stop(log));
 	return (log_clock_us() - start) / 1000;
 }
 
@@ -324,9 +324,10 @@ static void test_stuck_terminal(void **state)
 	struct log_ring *ring = log_ring_new(log, 65536);
 	while (put_line(ring, LOG_STREAM_ERROR, "a line for a terminal that was stopped\n")) {
 	}
-	assert_in_range(stop_and_measure(log), 500, 4000);
-	close(side);
-	close(terminal);
+	uint64_t start = log_clock_us();
+	assert_false(log_stop(log));
+	assert_in_range((log_clock_us() - start) / 1000, 500, 4000);
+	/* Neither end is closed: the writer is left behind in its write for as long as the program runs. */
 }
 
 static void test_full_disk(void **state)

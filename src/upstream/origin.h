@@ -10,7 +10,7 @@
 #include "upstream/session_pool.h"
 
 enum {
-	ORIGIN_KEEP = 8,      /* idle connections of one client to one place */
+	ORIGIN_KEEP = 128,    /* idle connections of one client to one place */
 	ORIGINS_IDLE = 1024,  /* idle connections of all clients to all places, on this worker */
 	ORIGINS_MOST = 65536, /* clients times places with a connection, on this worker */
 };

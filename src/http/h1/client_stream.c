@@ -40,30 +40,17 @@ static void h1_call_on_readable(struct stream *stream)
 {
 	struct h1_call *call = call_of(stream);
 	struct h1_client *client = call->client;
-	struct buffers *buffers = &client->worker->buffers;
-	struct flow *flow = stream->out;
-	struct chunk_queue data = {0}, bytes = {0};
-	bool good = true;
+	struct chunk_queue bytes = {0};
 
 	if (call->request_done)
 		return;
-	flow_take(flow, &data);
-	if (call->request_chunked)
-		good = h1_chunk_write(buffers, &bytes, &data);
-	else
-		chunk_queue_move_all(&bytes, &data);
-	if (good && flow->fin) {
-		call->request_done = true;
-		if (call->request_chunked)
-			good = h1_last_chunk_write(buffers, &bytes, flow->trailers);
-		h1_client_watch(client);
-	}
-	if (!good) {
-		chunk_queue_clear(buffers, &data);
-		chunk_queue_clear(buffers, &bytes);
+	if (!h1_body_write(&client->worker->buffers, stream->out, call->request_chunked, &call->request_done,
+			   &bytes)) {
 		h1_client_fail(client, error_make(ERROR_MEMORY, NULL));
 		return;
 	}
+	if (call->request_done)
+		h1_client_watch(client);
 	if (bytes.bytes)
 		conn_write(client->session.conn, &bytes);
 	h1_client_finish_if_done(client);

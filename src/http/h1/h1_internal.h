@@ -123,6 +123,13 @@ void h1_server_watch_body(struct h1_server *server);
 void h1_pair_on_sent(struct h1_pair *pair);
 void h1_pair_finish_if_done(struct h1_pair *pair);
 
+/*
+ * sink.c: takes what the flow has, framed, into `out` (empty before); *done is set with its end. False: out of memory, and `out` is empty;
+ * the message is broken.
+ */
+WARN_UNUSED bool h1_body_write(struct buffers *buffers, struct flow *flow, bool chunked, bool *done,
+			       struct chunk_queue *out);
+
 /* client.c, for client_stream.c */
 void h1_client_close(struct h1_client *client);
 void h1_client_leave(struct h1_client *client);                    /* no further call: the owner is told */

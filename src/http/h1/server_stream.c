@@ -110,25 +110,11 @@ static void h1_pair_on_readable(struct stream *stream)
 {
 	struct h1_pair *pair = pair_of(stream);
 	struct buffers *buffers = &pair->server->worker->buffers;
-	struct flow *flow = stream->out;
-	struct chunk_queue data = {0}, bytes = {0};
-	bool good = true;
+	struct chunk_queue bytes = {0};
 
 	if (!pair->head_sent)
 		return;
-	flow_take(flow, &data);
-	if (pair->chunked)
-		good = h1_chunk_write(buffers, &bytes, &data);
-	else
-		chunk_queue_move_all(&bytes, &data);
-	if (good && flow->fin && !pair->response_done) {
-		pair->response_done = true;
-		if (pair->chunked)
-			good = h1_last_chunk_write(buffers, &bytes, flow->trailers);
-	}
-	if (!good) {
-		chunk_queue_clear(buffers, &data);
-		chunk_queue_clear(buffers, &bytes);
+	if (!h1_body_write(buffers, stream->out, pair->chunked, &pair->response_done, &bytes)) {
 		exchange_abort(pair->exchange, &(struct error){.code = ERROR_MEMORY});
 		return;
 	}

@@ -213,7 +213,8 @@ static void accept_on(struct acceptor *acceptor)
 		if (at_rest(acceptor) || !accept_one(acceptor))
 			return;
 	}
-	loop_soon(&acceptor->worker->loop, &acceptor->again);
+	/* The rest in the next turn, by a timer: what has just been accepted, and may be dead already, is looked at before. */
+	loop_timer_start(&acceptor->worker->loop, &acceptor->resume, 0);
 }
 
 static void on_event(struct loop_source *source, uint32_t events)

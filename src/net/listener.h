@@ -37,8 +37,8 @@ struct acceptor {
 	const struct acceptor_ops *ops;
 	void *owner; /* the listener's meaning: face, routes */
 	struct address local;
-	struct timer resume;    /* after EMFILE and the like: try again a little later */
-	struct loop_task again; /* soon: more than a turn's share is waiting */
+	struct timer resume; /* in the next turn when more is waiting; a little later after EMFILE and the like */
+	struct loop_task again; /* soon: after a pause */
 	uint64_t complained;    /* loop clock, of the last line in the error log */
 	bool paused;
 };

@@ -1,5 +1,6 @@
 """Bad days: killed servers, resets in any state, floods, clients that vanish, drains, a log that nobody reads."""
 
+import os
 import random
 import resource
 import signal
@@ -199,6 +200,19 @@ def test_flood_of_connections_that_come_and_go(stage):
     assert stage.client(guise.reverse).get().status == 200
     stage.clients[-1].close()
     settle(guise, base)
+
+
+def test_dead_connections_in_the_queue_do_not_count_against_the_living(stage):
+    """What came and went while Guise could not look is taken in portions, each given back before the next."""
+    guise = stage.guise(settings.reverse(stage.origin(), limits={"connections_per_address": 200}))
+    os.kill(guise.pid, signal.SIGSTOP)
+    try:
+        for _ in range(1000):
+            Client(guise.reverse).close()
+        client = stage.client(guise.reverse)
+    finally:
+        os.kill(guise.pid, signal.SIGCONT)
+    assert client.get().status == 200
 
 
 def test_running_out_of_file_descriptors(stage):

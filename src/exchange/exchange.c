@@ -6,7 +6,6 @@
 
 struct exchange_room {
 	size_t alive;
-	uint64_t next_id;
 };
 
 static struct exchange_room *exchange_room(const struct worker *worker)
@@ -19,7 +18,7 @@ bool exchange_room_init(struct worker *worker)
 	struct exchange_room *room = memory_alloc(worker->memory, sizeof(*room));
 	if (!room)
 		return false;
-	*room = (struct exchange_room){.next_id = random_next(&worker->random)};
+	*room = (struct exchange_room){0};
 	worker->slots[WORKER_SLOT_EXCHANGE] = room;
 	return true;
 }
@@ -81,7 +80,6 @@ struct exchange *exchange_new(struct worker *worker, const struct service *servi
 	x->service = service;
 	x->client = client;
 	x->body_limit = service->limits->body;
-	x->id = room->next_id++;
 	x->began_us = worker->loop.now_us;
 	size_t used = (sizeof(*x) + 15) & ~(size_t)15;
 	arena_init(&x->arena, worker->memory, &worker->pages, (uint8_t *)x + used, WORKER_PAGE - used);

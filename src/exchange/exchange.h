@@ -49,7 +49,6 @@ struct service {
 /* The client's connection, as exchanges see it; shared by all exchanges on it. */
 struct client {
 	struct address address; /* the peer, or what a trusted hop said */
-	uint64_t id;            /* of the connection, unique in the worker */
 };
 
 enum exchange_state {
@@ -68,14 +67,13 @@ struct exchange {
 	struct http_head response;
 	struct stream *down, *up; /* NULL: not there */
 	struct flow request_body, response_body;
-	struct error error;  /* the first thing that went wrong */
-	uint8_t state;       /* enum exchange_state */
-	bool tunnel;         /* both ends are raw */
-	bool head_is_bad;    /* the request could not be read: only log and reply */
-	uint64_t body_limit; /* bytes of the request's body */
-	bool close_after;    /* the down connection must end with this exchange */
-	uint64_t began_us;   /* loop clock */
-	uint64_t id;
+	struct error error;    /* the first thing that went wrong */
+	uint8_t state;         /* enum exchange_state */
+	bool tunnel;           /* both ends are raw */
+	bool head_is_bad;      /* the request could not be read: only log and reply */
+	uint64_t body_limit;   /* bytes of the request's body */
+	bool close_after;      /* the down connection must end with this exchange */
+	uint64_t began_us;     /* loop clock */
 	struct timer deadline; /* timeouts.total */
 	struct loop_task retire;
 	void *proxy; /* the proxy room's state, in the arena */

@@ -17,7 +17,7 @@
 
 struct stream;
 
-enum { FLOW_WINDOW = 64 * 1024, FLOW_WINDOW_MOST = 1024 * 1024 };
+enum { FLOW_WINDOW_MOST = 1024 * 1024 };
 
 struct flow {
 	struct chunk_queue queue; /* pushed, not yet taken */

@@ -128,8 +128,6 @@ static void h1_client_take_head(struct h1_client *client, struct span bytes, con
 	struct exchange *x = call->exchange;
 	struct error error = ERROR_OK;
 
-	x->response = (struct http_head){0};
-	http_fields_init(&x->response.fields, &x->arena);
 	struct span copy = arena_copy(&x->arena, bytes);
 	if (!copy.at)
 		error = error_make(ERROR_MEMORY, NULL);

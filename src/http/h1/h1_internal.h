@@ -15,7 +15,6 @@ struct h1_room {
 	struct pool servers, clients;
 	struct link open; /* h1_server.link */
 	struct http_date date;
-	uint64_t next_client_id;
 };
 
 static inline struct h1_room *h1_room(const struct worker *worker)

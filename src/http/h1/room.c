@@ -10,7 +10,7 @@ bool h1_room_init(struct worker *worker)
 	struct h1_room *room = memory_alloc(worker->memory, sizeof(*room));
 	if (!room)
 		return false;
-	*room = (struct h1_room){.next_client_id = 1};
+	*room = (struct h1_room){0};
 	pool_init(&room->servers, worker->memory, sizeof(struct h1_server), CONNECTIONS_KEPT);
 	pool_init(&room->clients, worker->memory, sizeof(struct h1_client), CONNECTIONS_KEPT);
 	list_init(&room->open);

@@ -524,7 +524,7 @@ bool h1_server_open(struct worker *worker, int fd, const struct address *peer, c
 	memset(server, 0, sizeof(*server));
 	server->worker = worker;
 	server->service = service;
-	server->client = (struct client){.address = *peer, .id = room->next_client_id++};
+	server->client = (struct client){.address = *peer};
 	server->on_gone = on_gone;
 	server->owner = owner;
 	timer_init(&server->timer, h1_server_on_timer);

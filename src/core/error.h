@@ -33,6 +33,10 @@ enum error_source {
 	ROW(BODY_TOO_LARGE, "body_too_large", CLIENT, 413, "http_request_error", "request body too large")                                     \
 	ROW(TARGET_TOO_LONG, "target_too_long", CLIENT, 414, "http_request_error", "request line too long")                                    \
 	ROW(EXPECTATION_FAILED, "expectation_failed", CLIENT, 417, "http_request_error", "unknown expectation")                                \
+	ROW(PLAIN_HTTP, "plain_http", CLIENT, 400, "http_request_error", "plain HTTP was sent to a port that speaks TLS: use https")              \
+	ROW(PROXY_HEADER, "proxy_header", CLIENT, 0, NULL, "no valid PROXY protocol header")                                                   \
+	ROW(HANDSHAKE, "handshake", CLIENT, 0, NULL, "the TLS handshake failed")                                                               \
+	ROW(ABUSE, "abuse", CLIENT, 0, NULL, "the client asked for too much work without use")                                                 \
 	ROW(MISDIRECTED, "misdirected", CLIENT, 421, "http_request_error", "a target of this scheme is not served here")                          \
 	ROW(HEAD_TOO_LARGE, "head_too_large", CLIENT, 431, "http_request_error", "request fields too large")                                   \
 	ROW(CODING_UNKNOWN, "coding_unknown", CLIENT, 501, "http_request_error", "transfer coding not implemented")                            \
@@ -52,6 +56,10 @@ enum error_source {
 	ROW(UPSTREAM_HEAD_TOO_LARGE, "upstream_head_too_large", SERVER, 502, "http_response_header_section_size", "response fields too large") \
 	ROW(UPSTREAM_CODING, "upstream_coding", SERVER, 502, "http_response_transfer_coding", "response coding not understood")                \
 	ROW(UPSTREAM_UPGRADE, "upstream_upgrade", SERVER, 502, "http_upgrade_failed", "the server switched without being asked")               \
+	ROW(UPSTREAM_REFUSED, "upstream_refused", SERVER, 502, "http_protocol_error", "the server refused the stream")                         \
+	ROW(TLS_PROTOCOL, "tls_protocol", SERVER, 502, "tls_protocol_error", "the TLS handshake with the server failed")                       \
+	ROW(TLS_CERTIFICATE, "tls_certificate", SERVER, 502, "tls_certificate_error", "the server's certificate is not good")                  \
+	ROW(TLS_ALERT, "tls_alert", SERVER, 502, "tls_alert_received", "the server refused the TLS handshake")                                 \
 	ROW(UPSTREAM_TIMEOUT, "upstream_timeout", SERVER, 504, "http_response_timeout", "the server did not answer in time")                   \
 	ROW(NO_SERVER, "no_server", SERVER, 503, "destination_unavailable", "no server is available")                                          \
 	ROW(OVERLOADED, "overloaded", SELF, 503, "connection_limit_reached", "too much to do")                                                 \

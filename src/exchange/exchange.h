@@ -13,6 +13,7 @@
 
 #include "exchange/settings.h"
 #include "exchange/stream.h"
+#include "tls/info.h"
 
 struct exchange;
 
@@ -41,15 +42,19 @@ struct service {
 	const struct exchange_ops *ops;
 	const struct limits_settings *limits;
 	const struct timeouts_settings *timeouts;
-	struct span scheme;   /* "http" */
+	struct span scheme;   /* "http", or "https" where the listener speaks TLS */
 	struct address local; /* where it listens, for logs */
 	void *owner;          /* the proxy's */
 };
 
 /* The client's connection, as exchanges see it; shared by all exchanges on it. */
 struct client {
-	struct address address; /* the peer, or what a trusted hop said */
+	struct address address; /* the peer, or what a trusted hop said (PROXY protocol) */
+	const struct tls_info *tls; /* lives until the end of the turn in which the connection ends; NULL: in clear */
 };
+
+/* A codec tells who opened it, once: the client's connection, and the tunnel that it may have become, has ended. */
+typedef void client_gone_fn(void *owner, const struct client *client);
 
 enum exchange_state {
 	EXCHANGE_HEAD,     /* being made */

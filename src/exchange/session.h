@@ -10,17 +10,23 @@
 struct session;
 
 struct session_ops {
-	/* A stream to be given to exchange_set_up. NULL: out of memory. */
+	/* A stream to be given to exchange_set_up; `running` is one more. Only while running < most. NULL: out of memory. */
 	struct stream *(*open)(struct session *session, struct exchange *x);
-	/* Ends an idle session; on_gone does not follow. */
+	/* Ends a session on which nothing runs; on_gone does not follow. */
 	void (*close)(struct session *session);
 };
 
 /* Who keeps the session. */
 struct session_owner_ops {
-	/* It can carry another exchange. */
-	void (*on_idle)(struct session *session);
-	/* It cannot carry another one; it will be freed at the end of the turn. Once. */
+	/*
+	 * It can carry another exchange: one on it has ended, or the server now allows more. Told again after each exchange; not while it is
+	 * gone.
+	 */
+	void (*on_ready)(struct session *session);
+	/*
+	 * It takes no other exchange: it has ended, or ends with those that still run on it (GOAWAY). The owner must forget it; it will be
+	 * freed at the end of the turn in which its last one ends. Once.
+	 */
 	void (*on_gone)(struct session *session);
 };
 
@@ -32,11 +38,15 @@ struct session {
 	struct link rest;  /* the owner's too */
 	struct conn *conn; /* borrowed, for its addresses */
 	uint32_t served;   /* exchanges so far */
+	uint32_t running;  /* exchanges now */
+	uint32_t most;     /* that may run at a time; 1 for HTTP/1; the server may change it */
 };
 
-/* Ends a session that is not idle (taken, but not used): the owner is told. */
+/* Ends a session that was taken, but not used; one on which others run goes on. The owner is told if it ends. */
 static inline void session_discard(struct session *session)
 {
+	if (session->running > 0)
+		return;
 	session->owner_ops->on_gone(session);
 	session->ops->close(session);
 }

@@ -58,6 +58,27 @@ const struct setting limits_rows[] = {
 		.example = "1000",
 	},
 	{
+		.key = "streams",
+		.kind = SETTING_COUNT,
+		.offset = offsetof(struct limits_settings, streams),
+		.fallback = "100",
+		.min = 1,
+		.max = 10000,
+		.summary = "HTTP/2 requests at a time on one client connection; more are refused, and may be tried again.",
+		.example = "250",
+	},
+	{
+		.key = "handshakes",
+		.kind = SETTING_COUNT,
+		.offset = offsetof(struct limits_settings, handshakes),
+		.fallback = "1024",
+		.min = 1,
+		.max = 16777216,
+		.summary = "TLS handshakes of clients in progress, in the whole process, split evenly between workers. When there are more, the "
+			   "one that has been in progress for longest is given up.",
+		.example = "4096",
+	},
+	{
 		.key = "request_line",
 		.kind = SETTING_SIZE,
 		.offset = offsetof(struct limits_settings, request_line),
@@ -129,6 +150,10 @@ const struct setting limits_rows[] = {
 
 const struct setting timeouts_rows[] = {
 	TIMEOUT(header, 1, "15s", "From the first byte of a request to the end of its head; then 408.", "5s"),
+	TIMEOUT(handshake, 1, "10s",
+		"From the first moment of a connection to the end of what comes before its first request: PROXY protocol header, TLS handshake "
+		"or, where it is looked into, ClientHello; and a TLS handshake with a server. Then the connection is closed.",
+		"5s"),
 	TIMEOUT(idle, 1, "60s", "A kept-alive client connection without a request; closed silently.", "75s"),
 	TIMEOUT(body, 1, "30s",
 		"Between two reads of a request body (then 408), or while a client takes nothing of a response (then its "

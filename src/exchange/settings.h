@@ -15,6 +15,8 @@ struct limits_settings {
 	uint64_t connections;             /* downstream, whole process */
 	uint64_t connections_per_address; /* downstream */
 	uint64_t requests_per_connection;
+	uint64_t streams;      /* HTTP/2, at a time, of one client connection */
+	uint64_t handshakes;   /* TLS, of clients, in progress in the whole process */
 	uint64_t request_line; /* bytes */
 	uint64_t field_line;   /* bytes */
 	uint64_t fields;       /* in number */
@@ -26,6 +28,7 @@ struct limits_settings {
 /* Milliseconds. */
 struct timeouts_settings {
 	uint64_t header;
+	uint64_t handshake;
 	uint64_t idle;
 	uint64_t body;
 	uint64_t total; /* 0 = off */

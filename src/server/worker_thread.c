@@ -6,6 +6,7 @@
 
 #include "exchange/exchange.h"
 #include "http/h1/server.h"
+#include "proxy/entrance.h"
 #include "upstream/group.h"
 
 #include <signal.h>
@@ -69,10 +70,10 @@ static void on_accept(struct acceptor *acceptor, int fd, const struct address *p
 		/* The next one is not even accepted: it waits in the kernel's queue. */
 		if (!clients_have_room(&self->server->clients))
 			acceptors_pause(self);
-		if (h1_server_open(&self->worker, fd, peer, &bound->listener.service, on_client_gone, self))
+		if (entrance_open(&bound->listener, &self->worker, fd, peer, on_client_gone, self))
 			return;
 		clients_leave(&self->server->clients, peer);
-		break;
+		return;
 	case CLIENTS_FULL:
 		acceptors_pause(self);
 		break;
@@ -91,14 +92,14 @@ static void check_drained(struct timer *timer)
 	struct server_worker *self = CONTAINER_OF(timer, struct server_worker, drain_check);
 	struct loop *loop = &self->worker.loop;
 
-	h1_server_drain(&self->worker);
+	entrance_drain(&self->worker);
 	upstream_drain(&self->worker);
 	bool drained = conn_count(&self->worker) == 0 && exchange_count(&self->worker) == 0;
 	if (!drained && !self->cut && loop->now < self->drain_deadline) {
 		loop_timer_start(loop, timer, DRAIN_CHECK_MS);
 		return;
 	}
-	h1_server_cut(&self->worker);
+	entrance_cut(&self->worker);
 	loop_timer_stop(loop, timer);
 	loop_stop(loop);
 }
@@ -177,7 +178,7 @@ static bool rooms_init(struct server_worker *self)
 	struct worker *worker = &self->worker;
 
 	return conn_room_init(worker) && resolver_init(worker, &server->resolver) &&
-	       exchange_room_init(worker) && h1_room_init(worker) &&
+	       exchange_room_init(worker) && h1_room_init(worker) && entrance_room_init(worker) &&
 	       upstream_room_init(worker, snapshot->upstreams, server->upstream_timeouts,
 				  snapshot->upstream_count);
 }
@@ -222,6 +223,7 @@ void worker_thread_fini(struct server_worker *self)
 		resolver_fini(worker);
 	/* What was retired in the last turn, or is closed now, goes before the rooms whose pools it goes back to. */
 	loop_settle(&worker->loop);
+	entrance_room_fini(worker);
 	h1_room_fini(worker);
 	exchange_room_fini(worker);
 	if (worker->slots[WORKER_SLOT_NET])

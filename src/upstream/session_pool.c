@@ -31,7 +31,7 @@ static void session_rest_add(struct session_rest *rest, struct session *session)
 	session_discard(oldest);
 }
 
-static void session_on_idle(struct session *session)
+static void session_on_ready(struct session *session)
 {
 	struct session_pool *pool = session->owner;
 
@@ -56,7 +56,7 @@ static void session_on_gone(struct session *session)
 }
 
 static const struct session_owner_ops owner_ops = {
-	.on_idle = session_on_idle,
+	.on_ready = session_on_ready,
 	.on_gone = session_on_gone,
 };
 

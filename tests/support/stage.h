@@ -12,7 +12,7 @@
 #include "exchange/exchange.h"
 #include "http/h1/server.h"
 #include "net/resolver.h"
-#include "proxy/proxy.h"
+#include "proxy/entrance.h"
 #include "upstream/group.h"
 
 #include <errno.h>
@@ -251,9 +251,7 @@ static inline bool stage_connect(struct stage *stage, unsigned who, unsigned lis
 	free(client->bytes);
 	*client = (struct stage_peer){.fd = -1};
 	ENSURE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0);
-	if (!h1_server_open(&stage->worker, pair[0], &address, &stage->listeners[listener].service,
-			    stage_on_gone, stage)) {
-		close(pair[0]);
+	if (!entrance_open(&stage->listeners[listener], &stage->worker, pair[0], &address, stage_on_gone, stage)) {
 		close(pair[1]);
 		return false;
 	}

@@ -76,6 +76,7 @@ void h1_client_finish_if_done(struct h1_client *client)
 		return;
 	bool reusable = call->reusable && call->framing.keep_alive;
 	client->call = NULL;
+	client->session.running = 0;
 	h1_pending_clear(&client->pending, &client->worker->buffers); /* used up, or of no use */
 	exchange_on_up_done(call->exchange);
 	if (!reusable) {
@@ -85,7 +86,7 @@ void h1_client_finish_if_done(struct h1_client *client)
 	client->scanned = 0;
 	conn_read_start(client->session.conn); /* to see it go, and what nobody asked for */
 	h1_watch(&client->worker->loop, &client->timer, &client->deadline, client->settings.idle);
-	client->session.owner_ops->on_idle(&client->session);
+	client->session.owner_ops->on_ready(&client->session);
 }
 
 /* ---- reading ---- */
@@ -398,6 +399,7 @@ static struct stream *h1_client_call(struct session *session, struct exchange *x
 	call->reusable = true;
 	client->call = call;
 	session->served++;
+	session->running = 1;
 	return &call->stream;
 }
 
@@ -430,8 +432,8 @@ struct session *h1_client_open(struct conn *conn, const struct h1_client_setting
 	if (!client)
 		return NULL;
 	memset(client, 0, sizeof(*client));
-	client->session =
-		(struct session){.ops = &h1_session_ops, .owner_ops = owner_ops, .owner = owner, .conn = conn};
+	client->session = (struct session){
+		.ops = &h1_session_ops, .owner_ops = owner_ops, .owner = owner, .conn = conn, .most = 1};
 	list_init(&client->session.link);
 	client->worker = worker;
 	client->settings = *settings;

@@ -13,7 +13,7 @@ struct h1_client_settings {
 };
 
 /*
- * Takes over an established connection. `settings` is copied. The owner's on_idle comes after each exchange that leaves the connection usable,
+ * Takes over an established connection. `settings` is copied. The owner's on_ready comes after each exchange that leaves the connection usable,
  * on_gone once when it ends. NULL: out of memory, and the connection is still the caller's.
  */
 WARN_UNUSED struct session *h1_client_open(struct conn *conn, const struct h1_client_settings *settings,

@@ -45,7 +45,7 @@ struct h1_server {
 	struct loop_task retire;
 	struct client client;
 	struct link link;
-	h1_server_gone_fn *on_gone;
+	client_gone_fn *on_gone;
 	void *owner;
 	uint32_t served;
 	uint8_t empty_lines; /* before the next request */

@@ -514,9 +514,10 @@ static const struct conn_ops h1_server_conn_ops = {
 	.on_fail = h1_server_on_fail,
 };
 
-bool h1_server_open(struct worker *worker, int fd, const struct address *peer, const struct service *service,
-		    h1_server_gone_fn *on_gone, void *owner)
+bool h1_server_open(struct conn *conn, const struct client *client, const struct service *service,
+		    client_gone_fn *on_gone, void *owner)
 {
+	struct worker *worker = conn->worker;
 	struct h1_room *room = h1_room(worker);
 	struct h1_server *server = pool_get(&room->servers);
 	if (!server)
@@ -524,20 +525,17 @@ bool h1_server_open(struct worker *worker, int fd, const struct address *peer, c
 	memset(server, 0, sizeof(*server));
 	server->worker = worker;
 	server->service = service;
-	server->client = (struct client){.address = *peer};
+	server->client = *client;
 	server->on_gone = on_gone;
 	server->owner = owner;
 	timer_init(&server->timer, h1_server_on_timer);
 	loop_task_init(&server->resume, h1_server_resume);
 	loop_task_init(&server->retire, h1_server_free);
-	server->conn = conn_open(worker, fd, peer, &h1_server_conn_ops, server);
-	if (!server->conn) {
-		pool_put(&room->servers, server);
-		return false;
-	}
+	server->conn = conn;
+	conn_adopt(conn, &h1_server_conn_ops, server);
 	list_push(&room->open, &server->link);
 	h1_watch(&worker->loop, &server->timer, &server->read_deadline, service->timeouts->idle);
-	conn_read_start(server->conn);
+	conn_read_start(conn);
 	return true;
 }
 

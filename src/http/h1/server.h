@@ -11,15 +11,12 @@
 WARN_UNUSED bool h1_room_init(struct worker *worker);
 void h1_room_fini(struct worker *worker);
 
-/* The connection, and the tunnel that it may have become, has ended. */
-typedef void h1_server_gone_fn(void *owner, const struct client *client);
-
 /*
- * Serves an accepted descriptor (non-blocking) from `peer`. `on_gone` follows once. False: out of memory; fd is still the caller's and on_gone
- * does not follow.
+ * Takes over an established connection of a client and starts reading; `client` is copied. `on_gone` follows once. Bytes that were received already
+ * are given to conn->ops->on_read afterwards. False: out of memory; the connection is still the caller's and on_gone does not follow.
  */
-WARN_UNUSED bool h1_server_open(struct worker *worker, int fd, const struct address *peer,
-				const struct service *service, h1_server_gone_fn *on_gone, void *owner);
+WARN_UNUSED bool h1_server_open(struct conn *conn, const struct client *client, const struct service *service,
+				client_gone_fn *on_gone, void *owner);
 
 /* worker->draining was set: closes idle connections; the others end with their exchange. */
 void h1_server_drain(struct worker *worker);

@@ -40,6 +40,7 @@ enum error_source {
 	ROW(MISDIRECTED, "misdirected", CLIENT, 421, "http_request_error", "a target of this scheme is not served here")                          \
 	ROW(HEAD_TOO_LARGE, "head_too_large", CLIENT, 431, "http_request_error", "request fields too large")                                   \
 	ROW(CODING_UNKNOWN, "coding_unknown", CLIENT, 501, "http_request_error", "transfer coding not implemented")                            \
+	ROW(PROTOCOL_UNKNOWN, "protocol_unknown", CLIENT, 501, "http_request_error", "protocol of an extended CONNECT not implemented")        \
 	ROW(VERSION_UNSUPPORTED, "version_unsupported", CLIENT, 505, "http_request_error", "HTTP version not supported")                       \
 	ROW(CLIENT_GONE, "client_gone", CLIENT, 0, NULL, "the client went away")                                                               \
 	ROW(CLIENT_STALLED, "client_stalled", CLIENT, 0, NULL, "the client took nothing for too long")                                         \

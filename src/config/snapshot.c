@@ -56,7 +56,7 @@ static void compile_reverse(struct snapshot *snapshot, struct snapshot_listener 
 	listener->router = router_compile(settings, &context);
 	if (!forwarded_compile(&settings->trusted, settings->forwarded, &snapshot->arena, diagnostics,
 			       &listener->forwarded))
-		listener->forwarded.trusted_count = 0;
+		listener->forwarded.trusted.count = 0;
 	if (!listener->router && diagnostics->errors == before)
 		say_out_of_memory(diagnostics);
 }

@@ -24,49 +24,13 @@ struct hops {
 bool forwarded_compile(const struct setting_strings *trusted, int style, struct arena *arena,
 		       struct diagnostics *diagnostics, struct forwarded_policy *policy)
 {
-	bool good = true;
-
 	*policy = (struct forwarded_policy){.style = (enum forwarded_style)style};
-	policy->trusted = arena_zalloc(arena, trusted->count, sizeof(*policy->trusted));
-	if (!policy->trusted) {
-		diagnostics_error(diagnostics, trusted->place, "out of memory");
-		return false;
-	}
-	for (size_t i = 0; i < trusted->count; i++) {
-		const struct setting_string *item = &trusted->items[i];
-		struct span text = span_make(item->text, item->len);
-
-		if (span_equal(text, SPAN("unix:"))) {
-			policy->trust_unix = true;
-		} else if (network_parse(text, &policy->trusted[policy->trusted_count])) {
-			policy->trusted_count++;
-		} else {
-			diagnostics_error(diagnostics, item->place, "\"%s\" is not an address or network",
-					  item->text);
-			good = false;
-		}
-	}
-	return good;
-}
-
-static bool is_trusted(const struct forwarded_policy *policy, const struct address *address)
-{
-	if (address->family == ADDRESS_UNIX)
-		return policy->trust_unix;
-	if (address->family == ADDRESS_NONE)
-		return false;
-	for (size_t i = 0; i < policy->trusted_count; i++) {
-		if (network_contains(&policy->trusted[i], address))
-			return true;
-	}
-	return false;
+	return peers_compile(trusted, arena, diagnostics, &policy->trusted);
 }
 
 bool forwarded_trusts(const struct forwarded_policy *policy, const struct address *peer)
 {
-	struct address plain = address_unmap(peer);
-
-	return is_trusted(policy, &plain);
+	return peers_have(&policy->trusted, peer);
 }
 
 static struct span address_text(const struct address *address, struct arena *arena)
@@ -331,7 +295,7 @@ static bool believe(const struct forwarded_policy *policy, const struct http_hea
 
 	if (!read_hops(fields, rfc7239 ? HTTP_FIELD_FORWARDED : HTTP_FIELD_X_FORWARDED_FOR, arena, &hops))
 		return false;
-	for (first = hops.count; first > 0 && is_trusted(policy, &nearest); first--) {
+	for (first = hops.count; first > 0 && forwarded_trusts(policy, &nearest); first--) {
 		const struct hop *hop = &hops.items[first - 1];
 
 		if (hop->bad)
@@ -367,7 +331,7 @@ bool forwarded_read(const struct forwarded_policy *policy, const struct address 
 	};
 	if (!origin->client_text.at)
 		return false;
-	return !is_trusted(policy, &origin->client) || believe(policy, request, arena, origin);
+	return !forwarded_trusts(policy, &origin->client) || believe(policy, request, arena, origin);
 }
 
 /* Drops what came. Other X-Forwarded-* of a trusted hop (-Port, -Prefix) are its to say. */
@@ -479,7 +443,7 @@ bool forwarded_write(const struct forwarded_policy *policy, const struct address
 
 	if (!text.at)
 		return false;
-	drop_incoming(fields, x && is_trusted(policy, &plain));
+	drop_incoming(fields, x && forwarded_trusts(policy, &plain));
 	if (x && !write_x(origin, text, fields))
 		return false;
 	return !rfc7239 || write_rfc7239(origin, text, request, fields);

@@ -9,16 +9,14 @@
 
 #include "core/diagnostic.h"
 #include "http/head.h"
-#include "net/address.h"
+#include "net/peers.h"
 
 /* In the order of the choices of reverse[].forwarded. */
 enum forwarded_style { FORWARDED_BOTH, FORWARDED_X, FORWARDED_RFC7239, FORWARDED_OFF };
 
 struct forwarded_policy {
 	enum forwarded_style style;
-	struct network *trusted;
-	size_t trusted_count;
-	bool trust_unix; /* "unix:" is in the list */
+	struct peers trusted;
 };
 
 /* False after diagnostics. All in the arena. */

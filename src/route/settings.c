@@ -5,7 +5,7 @@
 #include "route/settings.h"
 
 #include "http/field.h"
-#include "net/address.h"
+#include "net/peers.h"
 #include "route/rule.h"
 
 static const char *const forwarded_choices[] = {"both", "x_forwarded", "rfc7239", "off", NULL};
@@ -24,11 +24,6 @@ static const char *check_network(const char *text, size_t len)
 	if (network_parse(span_make(text, len), &network))
 		return NULL;
 	return "not an address or network: write 192.0.2.1, 10.0.0.0/8 or 2001:db8::/32, with the bits after the prefix zero";
-}
-
-static const char *check_trusted(const char *text, size_t len)
-{
-	return span_equal(span_make(text, len), SPAN("unix:")) ? NULL : check_network(text, len);
 }
 
 static const char *check_ports(const char *text, size_t len)
@@ -302,7 +297,7 @@ const struct setting reverse_rows[] = {
 		.key = "trusted",
 		.kind = SETTING_NETWORKS,
 		.offset = offsetof(struct reverse_settings, trusted),
-		.check = check_trusted,
+		.check = peers_check,
 		.summary =
 			"Networks of proxies in front of Guise, whose X-Forwarded-* and Forwarded fields are believed; `unix:` stands "
 			"for all peers on a unix socket. Those fields are dropped when anyone else sends them. Default: nobody.",

@@ -19,6 +19,7 @@ struct tls_client_hello {
 	uint8_t name[256]; /* lower case, without a trailing dot */
 	uint8_t name_len;  /* 0: no name was given */
 	bool h2;           /* ALPN offers h2 */
+	uint32_t need; /* MORE: with fewer bytes than this, it cannot be DONE: no need to look again before */
 };
 
 /* `bytes` from the first one that the client sent. The handshake message may be split over many records, and those over many segments. */

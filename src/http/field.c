@@ -17,15 +17,17 @@ static const struct span field_names[HTTP_FIELD_IDS] = {
  * A perfect hash of the names in field.h: length, first letter, the letter at three quarters, last letter, in lower case. A row that a
  * new name would make collide is a compiler warning (override-init); a wrong letter fails the unit test.
  */
-enum { SLOTS = 64 };
+enum { SLOTS = 128 };
 #define SLOT(length, first, inner, last)                                                                     \
-	(((length)*47u + (first)*33u + (last)*28u + (inner)*6u) & (SLOTS - 1))
+	(((length)*97u + (first)*105u + (last)*96u + (inner)*63u) & (SLOTS - 1))
 
 static const uint8_t field_slots[SLOTS] = {
 	[SLOT(6, 'a', 'p', 't')] = HTTP_FIELD_ACCEPT,
 	[SLOT(7, 'a', 'v', 'c')] = HTTP_FIELD_ALT_SVC,
 	[SLOT(13, 'a', 't', 'n')] = HTTP_FIELD_AUTHORIZATION,
 	[SLOT(13, 'c', 't', 'l')] = HTTP_FIELD_CACHE_CONTROL,
+	[SLOT(11, 'c', 'e', 't')] = HTTP_FIELD_CLIENT_CERT,
+	[SLOT(17, 'c', 'c', 'n')] = HTTP_FIELD_CLIENT_CERT_CHAIN,
 	[SLOT(10, 'c', 'i', 'n')] = HTTP_FIELD_CONNECTION,
 	[SLOT(16, 'c', 'd', 'g')] = HTTP_FIELD_CONTENT_ENCODING,
 	[SLOT(14, 'c', 'n', 'h')] = HTTP_FIELD_CONTENT_LENGTH,
@@ -48,6 +50,7 @@ static const uint8_t field_slots[SLOTS] = {
 	[SLOT(7, 'r', 'e', 'r')] = HTTP_FIELD_REFERER,
 	[SLOT(6, 's', 'e', 'r')] = HTTP_FIELD_SERVER,
 	[SLOT(10, 's', 'k', 'e')] = HTTP_FIELD_SET_COOKIE,
+	[SLOT(25, 's', 'e', 'y')] = HTTP_FIELD_STRICT_TRANSPORT_SECURITY,
 	[SLOT(2, 't', 'e', 'e')] = HTTP_FIELD_TE,
 	[SLOT(7, 't', 'e', 'r')] = HTTP_FIELD_TRAILER,
 	[SLOT(17, 't', 'o', 'g')] = HTTP_FIELD_TRANSFER_ENCODING,

@@ -14,6 +14,8 @@
 	ROW(ALT_SVC, "Alt-Svc")                                                                              \
 	ROW(AUTHORIZATION, "Authorization")                                                                  \
 	ROW(CACHE_CONTROL, "Cache-Control")                                                                  \
+	ROW(CLIENT_CERT, "Client-Cert")                                                                      \
+	ROW(CLIENT_CERT_CHAIN, "Client-Cert-Chain")                                                          \
 	ROW(CONNECTION, "Connection")                                                                        \
 	ROW(CONTENT_ENCODING, "Content-Encoding")                                                            \
 	ROW(CONTENT_LENGTH, "Content-Length")                                                                \
@@ -36,6 +38,7 @@
 	ROW(REFERER, "Referer")                                                                              \
 	ROW(SERVER, "Server")                                                                                \
 	ROW(SET_COOKIE, "Set-Cookie")                                                                        \
+	ROW(STRICT_TRANSPORT_SECURITY, "Strict-Transport-Security")                                          \
 	ROW(TE, "TE")                                                                                        \
 	ROW(TRAILER, "Trailer")                                                                              \
 	ROW(TRANSFER_ENCODING, "Transfer-Encoding")                                                          \

@@ -2,7 +2,8 @@
  * WebSocket keys and their answers (RFC 6455 4). Called by codecs, on their workers.
  */
 #include "http/websocket.h"
-#include "core/base.h"
+
+#include "core/base64.h"
 #include "tls/digest.h"
 
 enum { KEY_BYTES = 16, KEY_MOST = 256 };
@@ -10,28 +11,10 @@ enum { KEY_BYTES = 16, KEY_MOST = 256 };
 /* RFC 6455 1.3 */
 static const struct span magic = {(const uint8_t *)"258EAFA5-E914-47DA-95CA-C5AB0DC85B11", 36};
 
-/* RFC 4648 4, with padding: 4 bytes for each 3 begun. */
-static void base64(struct span bytes, char *out)
-{
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	for (size_t i = 0; i < bytes.len; i += 3) {
-		size_t left = bytes.len - i;
-		uint32_t group = (uint32_t)bytes.at[i] << 16;
-		if (left > 1)
-			group |= (uint32_t)bytes.at[i + 1] << 8;
-		if (left > 2)
-			group |= bytes.at[i + 2];
-		*out++ = digits[group >> 18];
-		*out++ = digits[group >> 12 & 63];
-		*out++ = left > 1 ? digits[group >> 6 & 63] : '=';
-		*out++ = left > 2 ? digits[group & 63] : '=';
-	}
-}
-
 void websocket_key_make(struct random *random, char key[WEBSOCKET_KEY_LENGTH])
 {
 	uint64_t nonce[2] = {random_next(random), random_next(random)};
-	base64(span_make(nonce, sizeof(nonce)), key);
+	base64_encode(span_make(nonce, sizeof(nonce)), key);
 }
 
 bool websocket_accept_make(struct span key, char accept[WEBSOCKET_ACCEPT_LENGTH])
@@ -44,7 +27,7 @@ bool websocket_accept_make(struct span key, char accept[WEBSOCKET_ACCEPT_LENGTH]
 	memcpy(text + key.len, magic.at, magic.len);
 	if (!digest_sha1(span_make(text, key.len + magic.len), digest))
 		return false;
-	base64(span_make(digest, sizeof(digest)), accept);
+	base64_encode(span_make(digest, sizeof(digest)), accept);
 	return true;
 }
 

@@ -204,6 +204,13 @@ void exchange_fail(struct exchange *x, const struct error *error)
 	x->service->ops->on_refused(x, error);
 }
 
+void exchange_open_tunnel(struct exchange *x)
+{
+	exchange_set_state(x, EXCHANGE_ANSWERED);
+	x->tunnel = true;
+	loop_timer_stop(&x->worker->loop, &x->deadline);
+}
+
 static struct stream *raw_end(struct stream *stream)
 {
 	return stream ? stream->ops->become_raw(stream) : NULL;
@@ -287,6 +294,13 @@ void exchange_finish(struct exchange *x)
 	exchange_end(x);
 	if (down)
 		down->ops->detach(down);
+}
+
+void exchange_finish_tunnel(struct exchange *x)
+{
+	if (x->tunnel && x->request_body.fin && x->response_body.fin && flow_idle(&x->request_body) &&
+	    flow_idle(&x->response_body))
+		exchange_finish(x);
 }
 
 void exchange_abort(struct exchange *x, const struct error *error)

@@ -112,6 +112,8 @@ void exchange_send_head(struct exchange *x);
 void exchange_reply(struct exchange *x, struct span body);
 /* Replies if the client can still be told, else aborts. */
 void exchange_fail(struct exchange *x, const struct error *error);
+/* Both ends are raw streams already, and there are no heads to send: from now on it is a tunnel. */
+void exchange_open_tunnel(struct exchange *x);
 /* Both ends become raw streams with fresh flows (after 101 or a CONNECT's 2xx has been sent). False: aborted. */
 WARN_UNUSED bool exchange_become_tunnel(struct exchange *x);
 
@@ -130,6 +132,8 @@ void exchange_on_up_done(struct exchange *x);
 void exchange_on_up_error(struct exchange *x, const struct error *error);
 /* down: everything has been sent. */
 void exchange_finish(struct exchange *x);
+/* either, of a tunnel: something has ended or left; finishes when both directions have ended and everything has left. */
+void exchange_finish_tunnel(struct exchange *x);
 /* First error kept; both streams aborted; idempotent. */
 void exchange_abort(struct exchange *x, const struct error *error);
 

@@ -105,6 +105,16 @@ void flow_take(struct flow *flow, struct chunk_queue *to)
 	chunk_queue_move_all(to, &flow->queue);
 }
 
+bool flow_take_part(struct flow *flow, struct chunk_queue *to, size_t bytes)
+{
+	if (!chunk_queue_move(&flow->worker->buffers, to, &flow->queue, bytes))
+		return false;
+	if (!chunk_queue_empty(&flow->queue))
+		flow->streak = 0; /* it does not keep up, or takes turns with others: no reason to queue more */
+	flow_settle(flow, 0);
+	return true;
+}
+
 /* The sink has emptied a full window at once: if it does so again and again, a larger one saves turns. */
 static void flow_consider_growth(struct flow *flow)
 {

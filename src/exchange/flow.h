@@ -76,4 +76,16 @@ void flow_take(struct flow *flow, struct chunk_queue *to);
  */
 void flow_settle(struct flow *flow, size_t held);
 
+/*
+ * For a sink that takes by portions, as many bytes as its peer allows: moves the first `bytes` (at most what is queued) to the end of `to`, which
+ * counts as settled. May call source->on_credit. False: out of memory, nothing moved.
+ */
+WARN_UNUSED bool flow_take_part(struct flow *flow, struct chunk_queue *to, size_t bytes);
+
+/* For a source that grants its peer credit (RFC 9113 5.2): on_credit is to come when the flow is empty, although it is not full. */
+static inline void flow_want_credit(struct flow *flow)
+{
+	flow->full = true;
+}
+
 #endif

@@ -21,14 +21,6 @@ static struct raw_stream *raw_of(struct stream *stream)
 	return CONTAINER_OF(stream, struct raw_stream, stream);
 }
 
-/* Both directions have ended and everything has left. */
-static void raw_finish_if_done(struct exchange *x)
-{
-	if (x->tunnel && x->request_body.fin && x->response_body.fin && flow_idle(&x->request_body) &&
-	    flow_idle(&x->response_body))
-		exchange_finish(x);
-}
-
 /* ---- from the connection ---- */
 
 static void raw_on_read(struct conn *conn, struct block *lent, struct span bytes)
@@ -64,7 +56,7 @@ static void raw_on_sent(struct conn *conn, size_t bytes)
 	flow_settle(raw->stream.out, conn_unsent(conn));
 	if (conn_unsent(conn) > 0)
 		return;
-	raw_finish_if_done(x);
+	exchange_finish_tunnel(x);
 	if (x->tunnel && x->state != EXCHANGE_OVER && x->service->ops->on_tunnel_flushed)
 		x->service->ops->on_tunnel_flushed(x);
 }
@@ -104,7 +96,7 @@ static void raw_on_readable(struct stream *stream)
 	if (!stream->out->fin)
 		return;
 	conn_finish(raw->conn);
-	raw_finish_if_done(stream->exchange);
+	exchange_finish_tunnel(stream->exchange);
 }
 
 static void raw_on_credit(struct stream *stream)

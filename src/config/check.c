@@ -9,9 +9,17 @@
 static const struct setting_strings *listen_of(const struct snapshot *snapshot,
 					       const struct snapshot_listener *listener)
 {
-	if (listener->face == SNAPSHOT_FORWARD)
-		return &((const struct forward_settings *)snapshot->settings.forward.items)[listener->index].listen;
-	return &((const struct reverse_settings *)snapshot->settings.reverse.items)[listener->index].listen;
+	const struct settings *settings = &snapshot->settings;
+
+	switch (listener->face) {
+	case SNAPSHOT_FORWARD:
+		return &((const struct forward_settings *)settings->forward.items)[listener->index].listen;
+	case SNAPSHOT_REVERSE:
+		return &((const struct reverse_settings *)settings->reverse.items)[listener->index].listen;
+	case SNAPSHOT_TCP:
+		break;
+	}
+	return &((const struct tcp_settings *)settings->tcp.items)[listener->index].listen;
 }
 
 /* False: out of memory. */
@@ -114,9 +122,12 @@ static bool check_unused(struct snapshot *snapshot, struct diagnostics *diagnost
 		return false;
 	for (size_t i = 0; i < snapshot->listener_count; i++) {
 		const struct router *router = snapshot->listeners[i].router;
+		const struct tcp_router *tcp = snapshot->listeners[i].tcp;
 		for (size_t j = 0; router && j < router_count(router); j++)
 			if (router_at(router, j)->action == ROUTE_TO)
 				used[router_at(router, j)->group] = true;
+		for (size_t j = 0; tcp && j < tcp_router_count(tcp); j++)
+			used[tcp_router_at(tcp, j)->group] = true;
 	}
 	for (size_t i = 0; i < snapshot->upstream_count; i++)
 		if (!used[i])
@@ -140,6 +151,6 @@ bool check_snapshot(struct snapshot *snapshot, struct diagnostics *diagnostics)
 	check_upstreams(snapshot, diagnostics);
 	if (snapshot->listener_count == 0 && diagnostics->errors == 0)
 		diagnostics_error(diagnostics, beginning,
-				  "nothing to do: there is neither a \"forward\" nor a \"reverse\" listener");
+				  "nothing to do: there is no \"forward\", \"reverse\" or \"tcp\" listener");
 	return diagnostics->errors != 0 || check_unused(snapshot, diagnostics);
 }

@@ -101,6 +101,16 @@ const struct setting settings_rows[] = {
 		.example = "[{listen: \":8080\", routes: [{to: web}]}]",
 	},
 	{
+		.key = "tcp",
+		.kind = SETTING_LIST,
+		.offset = offsetof(struct settings, tcp),
+		.rows = tcp_rows,
+		.item_size = sizeof(struct tcp_settings),
+		.place_offset = offsetof(struct tcp_settings, place),
+		.summary = "Listeners that hand on the bytes of connections as they come, whatever the protocol.",
+		.example = "[{listen: \":5432\", to: database}]",
+	},
+	{
 		.key = "upstreams",
 		.kind = SETTING_NAMED,
 		.offset = offsetof(struct settings, upstreams),

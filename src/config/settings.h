@@ -20,6 +20,7 @@ struct settings {
 	struct log_settings log;
 	struct setting_list forward;   /* struct forward_settings */
 	struct setting_list reverse;   /* struct reverse_settings */
+	struct setting_list tcp;       /* struct tcp_settings */
 	struct setting_list upstreams; /* struct upstream_settings */
 };
 

@@ -74,35 +74,66 @@ static void compile_forward(struct snapshot *snapshot, struct snapshot_listener 
 		say_out_of_memory(diagnostics);
 }
 
+static void compile_tcp(struct snapshot *snapshot, struct snapshot_listener *listener,
+			const char *const *groups, struct diagnostics *diagnostics)
+{
+	const struct tcp_settings *settings =
+		(const struct tcp_settings *)snapshot->settings.tcp.items + listener->index;
+
+	listener->tcp = tcp_router_compile(settings, &snapshot->arena, groups, diagnostics);
+	if (!peers_compile(&settings->proxy_protocol, &snapshot->arena, diagnostics, &listener->proxy_protocol))
+		listener->proxy_protocol.count = 0;
+}
+
+static void compile_listener(struct snapshot *snapshot, struct snapshot_listener *listener,
+			     const char *const *groups, struct diagnostics *diagnostics)
+{
+	const struct settings *settings = &snapshot->settings;
+	unsigned index = listener->index;
+
+	switch (listener->face) {
+	case SNAPSHOT_FORWARD:
+		listener->place = ((const struct forward_settings *)settings->forward.items)[index].place;
+		compile_forward(snapshot, listener, diagnostics);
+		break;
+	case SNAPSHOT_REVERSE:
+		listener->place = ((const struct reverse_settings *)settings->reverse.items)[index].place;
+		compile_reverse(snapshot, listener, groups, diagnostics);
+		break;
+	case SNAPSHOT_TCP:
+		listener->place = ((const struct tcp_settings *)settings->tcp.items)[index].place;
+		compile_tcp(snapshot, listener, groups, diagnostics);
+		break;
+	}
+}
+
 /* False: out of memory. */
 static bool snapshot_compile(struct snapshot *snapshot, struct diagnostics *diagnostics)
 {
 	const struct settings *settings = &snapshot->settings;
+	const size_t counts[] = {
+		[SNAPSHOT_FORWARD] = settings->forward.count,
+		[SNAPSHOT_REVERSE] = settings->reverse.count,
+		[SNAPSHOT_TCP] = settings->tcp.count,
+	};
 	const char *const *groups;
+	size_t all = 0;
 
+	for (size_t face = 0; face < ARRAY_LENGTH(counts); face++)
+		all += counts[face];
 	snapshot->upstreams = settings->upstreams.items;
 	snapshot->upstream_count = settings->upstreams.count;
-	snapshot->listener_count = settings->forward.count + settings->reverse.count;
-	snapshot->listeners =
-		arena_zalloc(&snapshot->arena, snapshot->listener_count + 1, sizeof(*snapshot->listeners));
+	snapshot->listeners = arena_zalloc(&snapshot->arena, all + 1, sizeof(*snapshot->listeners));
 	groups = group_names(snapshot);
 	if (!groups || !snapshot->listeners)
 		return false;
-	for (size_t i = 0; i < snapshot->listener_count; i++) {
-		struct snapshot_listener *listener = &snapshot->listeners[i];
-		if (i < settings->forward.count) {
-			listener->face = SNAPSHOT_FORWARD;
+	for (size_t face = 0; face < ARRAY_LENGTH(counts); face++)
+		for (size_t i = 0; i < counts[face]; i++) {
+			struct snapshot_listener *listener = &snapshot->listeners[snapshot->listener_count++];
+			listener->face = (enum snapshot_face)face;
 			listener->index = (unsigned)i;
-			listener->place = ((const struct forward_settings *)settings->forward.items)[i].place;
-			compile_forward(snapshot, listener, diagnostics);
-		} else {
-			listener->face = SNAPSHOT_REVERSE;
-			listener->index = (unsigned)(i - settings->forward.count);
-			listener->place =
-				((const struct reverse_settings *)settings->reverse.items)[listener->index].place;
-			compile_reverse(snapshot, listener, groups, diagnostics);
+			compile_listener(snapshot, listener, groups, diagnostics);
 		}
-	}
 	return check_snapshot(snapshot, diagnostics);
 }
 
@@ -179,6 +210,7 @@ void snapshot_release(struct snapshot *snapshot)
 	for (size_t i = 0; i < snapshot->listener_count && snapshot->listeners; i++) {
 		router_free(snapshot->listeners[i].router);
 		rules_free(snapshot->listeners[i].rules);
+		tcp_router_free(snapshot->listeners[i].tcp);
 	}
 	struct memory *memory = snapshot->arena.memory;
 	arena_fini(&snapshot->arena);

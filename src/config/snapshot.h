@@ -10,12 +10,14 @@
 #include "mask/forward_mask.h"
 #include "mask/forwarded.h"
 #include "net/address.h"
+#include "net/peers.h"
 #include "route/router.h"
 #include "route/rule.h"
+#include "route/tcp_route.h"
 
 #include <stdatomic.h>
 
-enum snapshot_face { SNAPSHOT_FORWARD, SNAPSHOT_REVERSE };
+enum snapshot_face { SNAPSHOT_FORWARD, SNAPSHOT_REVERSE, SNAPSHOT_TCP };
 
 struct snapshot_address {
 	struct address address; /* port 0: any that is free */
@@ -26,16 +28,19 @@ struct snapshot_address {
 
 struct snapshot_listener {
 	enum snapshot_face face;
-	unsigned index; /* in the list `forward` or `reverse`, from 0 */
+	unsigned index; /* in the list `forward`, `reverse` or `tcp`, from 0 */
 	struct setting_place place;
 	struct snapshot_address *addresses;
-	size_t address_count; /* at least 1 */
+	size_t address_count;        /* at least 1 */
+	struct peers proxy_protocol; /* who sends a PROXY header */
 
 	enum forward_mask mask; /* forward */
 	struct rules *rules;    /* forward: `sources` and `rules` */
 
 	struct router *router;             /* reverse */
 	struct forwarded_policy forwarded; /* reverse */
+
+	struct tcp_router *tcp; /* tcp */
 };
 
 struct snapshot {
@@ -43,7 +48,7 @@ struct snapshot {
 	struct arena arena;
 	const char *file;                    /* as the user named it; NULL: made by the command line */
 	struct settings settings;            /* as written, with defaults */
-	struct snapshot_listener *listeners; /* forward first, then reverse, each in the order of the file */
+	struct snapshot_listener *listeners; /* forward, then reverse, then tcp, each in the order of the file */
 	size_t listener_count;
 	const struct upstream_settings *upstreams; /* a route's group is an index here */
 	size_t upstream_count;

@@ -130,9 +130,13 @@ static void line_place(struct line *line, struct span text)
 	line_text(line, text);
 }
 
-/* As the client asked; on forward listeners without the query, which is between it and the server. */
+/* As the client asked; on forward listeners without the query, which is between it and the server; on tcp listeners the name, if any. */
 static void line_target(struct line *line, const struct exchange *x, const struct proxy_exchange *p)
 {
+	if (p->listener->face == PROXY_TCP) {
+		line_text(line, p->authority.len ? p->authority : SPAN("-"));
+		return;
+	}
 	if (p->listener->face == PROXY_REVERSE) {
 		line_place(line, p->path);
 		return;
@@ -199,17 +203,22 @@ static void line_error(struct line *line, const struct exchange *x, const struct
 	line_byte(line, '"');
 }
 
-static void line_json(struct line *line, const struct exchange *x, const struct proxy_exchange *p)
+static struct span face_name(const struct proxy_listener *listener)
 {
-	bool reverse = p->listener->face == PROXY_REVERSE;
+	switch (listener->face) {
+	case PROXY_FORWARD:
+		return SPAN("forward");
+	case PROXY_REVERSE:
+		return SPAN("reverse");
+	case PROXY_TCP:
+		break;
+	}
+	return SPAN("tcp");
+}
 
-	line_add(line, SPAN("{\"time\":\""));
-	line_time(line, x->worker->loop.wall_ms);
-	line_add(line, reverse ? SPAN("\",\"face\":\"reverse\"") : SPAN("\",\"face\":\"forward\""));
-	line_member(line, SPAN(",\"listener\":"), p->listener->text);
-	line_add(line, SPAN(",\"client\":\""));
-	line_address(line, x, p);
-	line_byte(line, '"');
+/* What only a message of HTTP has. */
+static void line_request(struct line *line, const struct exchange *x, const struct proxy_exchange *p)
+{
 	line_member(line, SPAN(",\"method\":"), x->request.method_text);
 	line_add(line, SPAN(",\"target\":\""));
 	line_target(line, x, p);
@@ -218,16 +227,38 @@ static void line_json(struct line *line, const struct exchange *x, const struct 
 	line_add(line, SPAN(",\"host\":\""));
 	line_place(line, p->authority);
 	line_byte(line, '"');
+}
+
+static void line_json(struct line *line, const struct exchange *x, const struct proxy_exchange *p)
+{
+	bool tcp = p->listener->face == PROXY_TCP;
+
+	line_add(line, SPAN("{\"time\":\""));
+	line_time(line, x->worker->loop.wall_ms);
+	line_byte(line, '"');
+	line_member(line, SPAN(",\"face\":"), face_name(p->listener));
+	line_member(line, SPAN(",\"listener\":"), p->listener->text);
+	line_add(line, SPAN(",\"client\":\""));
+	line_address(line, x, p);
+	line_byte(line, '"');
+	if (tcp)
+		line_member(line, SPAN(",\"target\":"), p->authority);
+	else
+		line_request(line, x, p);
 	if (p->match.route)
 		line_count(line, SPAN(",\"route\":"), p->match.route->index);
+	else if (p->tcp_route && tcp_router_by_name(p->listener->tcp))
+		line_count(line, SPAN(",\"route\":"), p->tcp_route->index);
 	if (p->server_text.len)
 		line_member(line, SPAN(",\"server\":"), p->server_text);
-	line_count(line, SPAN(",\"status\":"), x->state == EXCHANGE_HEAD ? 0 : x->response.status);
+	if (!tcp)
+		line_count(line, SPAN(",\"status\":"), x->state == EXCHANGE_HEAD ? 0 : x->response.status);
 	line_count(line, SPAN(",\"in\":"), x->request_body.total);
 	line_count(line, SPAN(",\"out\":"), x->response_body.total);
 	line_add(line, SPAN(",\"ms\":"));
 	line_number(line, (x->worker->loop.now_us - x->began_us) / 10, 2);
-	line_add(line, p->reused ? SPAN(",\"reused\":true") : SPAN(",\"reused\":false"));
+	if (!tcp)
+		line_add(line, p->reused ? SPAN(",\"reused\":true") : SPAN(",\"reused\":false"));
 	line_error(line, x, p);
 	line_add(line, SPAN("}\n"));
 }
@@ -255,7 +286,7 @@ static void line_combined(struct line *line, const struct exchange *x, const str
 	gmtime_r(&seconds, &tm);
 	line_add(line, span_make(time_text, strftime(time_text, sizeof(time_text),
 						     " - - [%d/%b/%Y:%H:%M:%S +0000] \"", &tm)));
-	line_text(line, x->request.method_text);
+	line_text(line, p->listener->face == PROXY_TCP ? SPAN("-") : x->request.method_text);
 	line_byte(line, ' ');
 	line_target(line, x, p);
 	line_byte(line, ' ');

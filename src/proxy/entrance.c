@@ -4,16 +4,18 @@
 #include "proxy/entrance.h"
 
 #include "http/h1/server.h"
+#include "proxy/tcp.h"
 
 #include <unistd.h>
 
 bool entrance_room_init(struct worker *worker)
 {
-	return true;
+	return tcp_room_init(worker);
 }
 
 void entrance_room_fini(struct worker *worker)
 {
+	tcp_room_fini(worker);
 }
 
 bool entrance_open(const struct proxy_listener *listener, struct worker *worker, int fd,
@@ -26,7 +28,8 @@ bool entrance_open(const struct proxy_listener *listener, struct worker *worker,
 		close(fd);
 		return false;
 	}
-	if (h1_server_open(conn, &client, &listener->service, on_gone, owner))
+	if (listener->face == PROXY_TCP ? tcp_open(listener, conn, &client, on_gone, owner) :
+					  h1_server_open(conn, &client, &listener->service, on_gone, owner))
 		return true;
 	conn_close(conn);
 	return false;
@@ -35,9 +38,11 @@ bool entrance_open(const struct proxy_listener *listener, struct worker *worker,
 void entrance_drain(struct worker *worker)
 {
 	h1_server_drain(worker);
+	tcp_drain(worker);
 }
 
 void entrance_cut(struct worker *worker)
 {
 	h1_server_cut(worker);
+	tcp_cut(worker);
 }

@@ -71,6 +71,25 @@ bool proxy_may_retry(const struct exchange *x, const struct proxy_exchange *p, c
 	return p->reused && error->unanswered && http_method_is_idempotent(x->request.method);
 }
 
+bool proxy_pick_another(struct exchange *x, struct proxy_exchange *p)
+{
+	struct upstream_group *group = p->group;
+
+	if (p->tries >= group->settings->retries)
+		return false;
+	p->tries++;
+	if (!p->tried)
+		p->tried = arena_zalloc(&x->arena, group->count, sizeof(*p->tried));
+	if (!p->tried)
+		return false;
+	p->tried[p->server] = true;
+	int next = upstream_group_pick(group, p->tried);
+	if (next < 0)
+		return false;
+	p->server = next;
+	return true;
+}
+
 /* ---- what the exchange reports ---- */
 
 /* The state of an exchange here; made at its first event. NULL: out of memory. */
@@ -91,6 +110,12 @@ static struct proxy_exchange *proxy_attach(struct exchange *x)
 	return p;
 }
 
+static const struct phase *const phases[] = {
+	[PROXY_FORWARD] = forward_phases,
+	[PROXY_REVERSE] = reverse_phases,
+	[PROXY_TCP] = tcp_phases,
+};
+
 static void proxy_on_request(struct exchange *x)
 {
 	struct proxy_exchange *p = proxy_attach(x);
@@ -99,7 +124,7 @@ static void proxy_on_request(struct exchange *x)
 		exchange_abort(x, &(struct error){.code = ERROR_MEMORY});
 		return;
 	}
-	const struct phase *phase = p->listener->face == PROXY_FORWARD ? forward_phases : reverse_phases;
+	const struct phase *phase = phases[p->listener->face];
 	while (phase->run && phase->run(x, p) == PHASE_NEXT)
 		phase++;
 }
@@ -139,10 +164,17 @@ static void proxy_on_up_failed(struct exchange *x, const struct error *error)
 {
 	struct proxy_exchange *p = proxy_exchange(x);
 
-	if (p->listener->face == PROXY_FORWARD)
+	switch (p->listener->face) {
+	case PROXY_FORWARD:
 		forward_on_up_failed(x, p, error);
-	else
+		break;
+	case PROXY_REVERSE:
 		reverse_on_up_failed(x, p, error);
+		break;
+	case PROXY_TCP:
+		tcp_on_up_failed(x, p, error);
+		break;
+	}
 }
 
 static void proxy_on_refused(struct exchange *x, const struct error *error)
@@ -154,6 +186,10 @@ static void proxy_on_refused(struct exchange *x, const struct error *error)
 		return;
 	}
 	connector_cancel(&p->connector);
+	if (p->listener->face == PROXY_TCP) {
+		exchange_abort(x, error); /* in whatever it speaks, we have no word for it */
+		return;
+	}
 	if (error->code == ERROR_BODY_TOO_LARGE)
 		x->close_after = true; /* RFC 9110 15.5.14: or the client would go on sending it */
 	reply_error(x, p, error);

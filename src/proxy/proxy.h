@@ -1,5 +1,5 @@
 /*
- * What Guise does with an exchange: the phases of both faces, and their ends. The server room makes a proxy_listener for each
+ * What Guise does with an exchange: the phases of each face, and their ends. The server room makes a proxy_listener for each
  * listening address and hands its service to the codec; everything else happens through the exchange ops.
  */
 #ifndef GUISE_PROXY_PROXY_H
@@ -8,11 +8,13 @@
 #include "exchange/exchange.h"
 #include "mask/forward_mask.h"
 #include "mask/forwarded.h"
+#include "net/peers.h"
 #include "proxy/settings.h"
 #include "route/guard.h"
 #include "route/router.h"
+#include "route/tcp_route.h"
 
-enum proxy_face { PROXY_FORWARD, PROXY_REVERSE };
+enum proxy_face { PROXY_FORWARD, PROXY_REVERSE, PROXY_TCP };
 
 /* One listening address and its meaning. Immutable once workers run; shared by them. Borrows from the snapshot. */
 struct proxy_listener {
@@ -22,7 +24,8 @@ struct proxy_listener {
 	struct span name; /* of the proxy, in Proxy-Status and {name} */
 	struct span via;  /* in Via: tells this process from others, so that loops are seen */
 	enum log_format log_format;
-	enum log_addresses log_addresses; /* never AUTO */
+	enum log_addresses log_addresses;   /* never AUTO */
+	const struct peers *proxy_protocol; /* who sends a PROXY header */
 
 	/* reverse */
 	const struct router *router;
@@ -32,6 +35,9 @@ struct proxy_listener {
 	const struct rules *rules;
 	const struct guard_own *own;
 	enum forward_mask mask;
+
+	/* tcp */
+	const struct tcp_router *tcp;
 };
 
 /* For service.ops of every proxy_listener. */

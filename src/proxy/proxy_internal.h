@@ -20,14 +20,16 @@ struct proxy_exchange {
 	struct span detail;             /* of a refusal, for logs: more than the client is told */
 	struct span hint;               /* of a refusal, for the client too */
 
-	/* reverse */
-	struct route_match match;
+	struct route_match match;          /* reverse */
+	const struct tcp_route *tcp_route; /* tcp */
+
+	/* reverse, tcp */
 	struct upstream_group *group;
 	bool *tried; /* one for each server of the group */
 	unsigned tries;
 
 	/* the current try */
-	int server;              /* of the group; forward: unused */
+	int server;              /* of the group; -1: none, or forward */
 	struct span server_text; /* for logs */
 	struct connector connector;
 	bool reused; /* on a connection that had served before */
@@ -53,11 +55,12 @@ struct phase {
 
 extern const struct phase reverse_phases[]; /* end with run == NULL */
 extern const struct phase forward_phases[];
+extern const struct phase tcp_phases[];
 
 /* exchange_fail, as a phase's result. `text` (static, or NULL) says what exactly. */
 enum phase_result phase_fail(struct exchange *x, enum error_code code, const char *text);
 
-/* phases.c: of both faces */
+/* phases.c: of forward and reverse */
 enum phase_result phase_max_forwards(struct exchange *x, struct proxy_exchange *p);
 enum phase_result phase_loop(struct exchange *x, struct proxy_exchange *p);
 
@@ -72,6 +75,12 @@ WARN_UNUSED bool forward_mask_response_of(struct exchange *x, struct proxy_excha
 
 /* A failure that another try may mend, since the server cannot have acted on the request (RFC 9110 9.2.2). */
 bool proxy_may_retry(const struct exchange *x, const struct proxy_exchange *p, const struct error *error);
+
+/* Another server of the group for the exchange; false when there is none, or it has had its tries. */
+WARN_UNUSED bool proxy_pick_another(struct exchange *x, struct proxy_exchange *p);
+
+/* tcp.c */
+void tcp_on_up_failed(struct exchange *x, struct proxy_exchange *p, const struct error *error);
 
 /* reply.c: answers of our own */
 void reply_begin(struct exchange *x, unsigned status);

@@ -199,26 +199,6 @@ static enum phase_result reverse_hand_over(struct exchange *x, struct proxy_exch
 	return PHASE_DONE;
 }
 
-/* Another server for the request; false when there is none, or it has had its tries. */
-static bool reverse_pick_another(struct exchange *x, struct proxy_exchange *p)
-{
-	struct upstream_group *group = p->group;
-
-	if (p->tries >= group->settings->retries)
-		return false;
-	p->tries++;
-	if (!p->tried)
-		p->tried = arena_zalloc(&x->arena, group->count, sizeof(*p->tried));
-	if (!p->tried)
-		return false;
-	p->tried[p->server] = true;
-	int next = upstream_group_pick(group, p->tried);
-	if (next < 0)
-		return false;
-	p->server = next;
-	return true;
-}
-
 void reverse_on_up_failed(struct exchange *x, struct proxy_exchange *p, const struct error *error)
 {
 	bool stale = p->reused && error->unanswered;
@@ -233,7 +213,7 @@ void reverse_on_up_failed(struct exchange *x, struct proxy_exchange *p, const st
 		reverse_try(x, p);
 		return;
 	}
-	if (reverse_pick_another(x, p))
+	if (proxy_pick_another(x, p))
 		reverse_try(x, p);
 	else
 		exchange_fail(x, error);

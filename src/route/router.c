@@ -15,26 +15,33 @@ struct router {
 /* More routes than this are not compared with each other: the work grows with the square. */
 enum { COVER_MAX = 4096 };
 
-static bool compile_to(const struct route_settings *settings, const struct router_context *context,
-		       struct route *route)
+bool route_group_find(const char *const *groups, const char *name, struct setting_place place,
+		      struct diagnostics *diagnostics, uint32_t *index)
 {
 	const char *near;
 
-	route->action = ROUTE_TO;
-	for (uint32_t i = 0; context->groups && context->groups[i]; i++) {
-		if (strcmp(context->groups[i], settings->to) == 0) {
-			route->group = i;
+	for (uint32_t i = 0; groups && groups[i]; i++) {
+		if (strcmp(groups[i], name) == 0) {
+			*index = i;
 			return true;
 		}
 	}
-	near = context->groups ? diagnostics_suggest(settings->to, context->groups) : NULL;
+	near = groups ? diagnostics_suggest(name, groups) : NULL;
 	if (near)
-		diagnostics_error(context->diagnostics, settings->to_place,
-				  "unknown upstream \"%s\", did you mean \"%s\"?", settings->to, near);
+		diagnostics_error(diagnostics, place, "unknown upstream \"%s\", did you mean \"%s\"?", name,
+				  near);
 	else
-		diagnostics_error(context->diagnostics, settings->to_place,
-				  "unknown upstream \"%s\": it has to be a key of \"upstreams\"", settings->to);
+		diagnostics_error(diagnostics, place,
+				  "unknown upstream \"%s\": it has to be a key of \"upstreams\"", name);
 	return false;
+}
+
+static bool compile_to(const struct route_settings *settings, const struct router_context *context,
+		       struct route *route)
+{
+	route->action = ROUTE_TO;
+	return route_group_find(context->groups, settings->to, settings->to_place, context->diagnostics,
+				&route->group);
 }
 
 /* Fields that say how a message is framed, or that Guise writes itself. */

@@ -8,6 +8,10 @@
 #include "route/pattern.h"
 #include "route/router.h"
 
+/* The index of the group of that name, in names that end with NULL (which may be NULL itself). False after diagnostics. */
+WARN_UNUSED bool route_group_find(const char *const *groups, const char *name, struct setting_place place,
+				  struct diagnostics *diagnostics, uint32_t *index);
+
 enum path_kind { PATH_EXACT, PATH_PREFIX, PATH_PATTERN };
 
 struct path_condition {

@@ -80,9 +80,26 @@ struct forward_settings {
 	struct setting_place place;
 };
 
-/* One item of the lists `reverse` and `forward`; each ends with key == NULL. */
+/* The first route that has the client's name decides. */
+struct tcp_route_settings {
+	struct setting_strings sni; /* none: any */
+	const char *to;
+	struct setting_place place, to_place;
+};
+
+/* Either `to` or `routes`. */
+struct tcp_settings {
+	struct setting_strings listen;
+	struct setting_strings proxy_protocol; /* for peers_compile */
+	const char *to;
+	struct setting_list routes; /* struct tcp_route_settings */
+	struct setting_place place, to_place;
+};
+
+/* One item of the lists `reverse`, `forward` and `tcp`; each ends with key == NULL. */
 extern const struct setting reverse_rows[];
 extern const struct setting forward_rows[];
+extern const struct setting tcp_rows[];
 extern const struct setting route_rows[]; /* one item of reverse[].routes */
 extern const struct setting rule_rows[];  /* one item of forward[].rules */
 

@@ -70,8 +70,7 @@ void banner_print(const struct server *server, bool quiet)
 		print_limits(server);
 		for (size_t i = 0; i < server->bound_count; i++)
 			fprintf(stderr, "guise: %s proxy on %s\n",
-				server->bound[i].origin->face == SNAPSHOT_FORWARD ? "forward" : "reverse",
-				server->bound[i].text);
+				server_face_name(server->bound[i].origin->face), server->bound[i].text);
 		suggest(server);
 	}
 	fputs("guise: ready\n", stderr);

@@ -95,11 +95,17 @@ static enum log_addresses log_addresses_of(const struct server *server, enum pro
 	return face == PROXY_FORWARD ? LOG_ADDRESSES_TRUNCATED : LOG_ADDRESSES_FULL;
 }
 
+static const enum proxy_face faces[] = {
+	[SNAPSHOT_FORWARD] = PROXY_FORWARD,
+	[SNAPSHOT_REVERSE] = PROXY_REVERSE,
+	[SNAPSHOT_TCP] = PROXY_TCP,
+};
+
 static void listener_prepare(struct server *server, struct bound *bound)
 {
 	const struct snapshot_listener *origin = bound->origin;
 	const struct settings *settings = &server->snapshot->settings;
-	enum proxy_face face = origin->face == SNAPSHOT_FORWARD ? PROXY_FORWARD : PROXY_REVERSE;
+	enum proxy_face face = faces[origin->face];
 
 	bound->listener = (struct proxy_listener){
 		.service = {.ops = &proxy_exchange_ops,
@@ -119,6 +125,8 @@ static void listener_prepare(struct server *server, struct bound *bound)
 		.rules = origin->rules,
 		.own = &server->own,
 		.mask = origin->mask,
+		.proxy_protocol = &origin->proxy_protocol,
+		.tcp = origin->tcp,
 	};
 }
 

@@ -70,6 +70,8 @@ struct server {
 	atomic_uint running; /* workers that have not ended */
 };
 
+const char *server_face_name(enum snapshot_face face); /* sockets.c: as the configuration calls it */
+
 /* sockets.c: binds everything the snapshot names. False: it was said what failed, and by which key. */
 WARN_UNUSED bool sockets_bind(struct server *server);
 void sockets_close(struct server *server);

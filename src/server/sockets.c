@@ -16,9 +16,14 @@ static size_t addresses_wanted(const struct snapshot *snapshot)
 	return count;
 }
 
-static const char *face_name(const struct bound *bound)
+const char *server_face_name(enum snapshot_face face)
 {
-	return bound->origin->face == SNAPSHOT_FORWARD ? "forward" : "reverse";
+	static const char *const names[] = {
+		[SNAPSHOT_FORWARD] = "forward",
+		[SNAPSHOT_REVERSE] = "reverse",
+		[SNAPSHOT_TCP] = "tcp",
+	};
+	return names[face];
 }
 
 /* guise.yaml:3:5: forward[0].listen: 127.0.0.1:80: cannot bind: Permission denied */
@@ -30,8 +35,8 @@ static void complain(const struct server *server, const struct bound *bound, con
 		fprintf(stderr, "%s:%u:%u: ", server->snapshot->file, place->line, place->column);
 	else
 		fputs("guise: ", stderr);
-	fprintf(stderr, "%s[%u].listen: %s: %s", face_name(bound), bound->origin->index, bound->written->text,
-		what);
+	fprintf(stderr, "%s[%u].listen: %s: %s", server_face_name(bound->origin->face), bound->origin->index,
+		bound->written->text, what);
 	if (error == EADDRINUSE)
 		fputs(": another program listens there already", stderr);
 	else if (error == EACCES && bound->address.port && bound->address.port < 1024)

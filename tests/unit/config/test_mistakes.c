@@ -733,18 +733,18 @@ static const struct mistake {
 	{
 		"nothing to do",
 		"workers: 1\n",
-		"c:1:1: nothing to do: there is neither a \"forward\" nor a \"reverse\" listener\n",
+		"c:1:1: nothing to do: there is no \"forward\", \"reverse\" or \"tcp\" listener\n",
 	},
 	{
 		"empty",
 		"",
-		"c:1:1: nothing to do: there is neither a \"forward\" nor a \"reverse\" listener\n",
+		"c:1:1: nothing to do: there is no \"forward\", \"reverse\" or \"tcp\" listener\n",
 	},
 	{
 		"empty lists",
 		"forward: []\n"
 		"reverse: []\n",
-		"c:1:1: nothing to do: there is neither a \"forward\" nor a \"reverse\" listener\n",
+		"c:1:1: nothing to do: there is no \"forward\", \"reverse\" or \"tcp\" listener\n",
 	},
 	{
 		"upstream unknown",

@@ -106,7 +106,7 @@ static void test_schema(void **state)
 	properties = at(schema, "properties");
 	for (const struct setting *row = settings_rows; row->key; row++)
 		at(at(properties, row->key), "description");
-	assert_int_equal(json_object_size(properties), 9);
+	assert_int_equal(json_object_size(properties), 10);
 	listener = at(at(properties, "forward"), "items");
 	assert_string_equal(json_string_value(json_array_get(at(listener, "required"), 0)), "listen");
 	assert_true(json_is_false(at(listener, "additionalProperties")));

@@ -211,13 +211,6 @@ void exchange_open_tunnel(struct exchange *x)
 	loop_timer_stop(&x->worker->loop, &x->deadline);
 }
 
-void exchange_open_tunnel(struct exchange *x)
-{
-	exchange_set_state(x, EXCHANGE_ANSWERED);
-	x->tunnel = true;
-	loop_timer_stop(&x->worker->loop, &x->deadline);
-}
-
 static struct stream *raw_end(struct stream *stream)
 {
 	return stream ? stream->ops->become_raw(stream) : NULL;

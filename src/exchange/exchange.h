@@ -114,8 +114,6 @@ void exchange_reply(struct exchange *x, struct span body);
 void exchange_fail(struct exchange *x, const struct error *error);
 /* Both ends are raw streams already, and there are no heads to send: from now on it is a tunnel. */
 void exchange_open_tunnel(struct exchange *x);
-/* Both ends are raw streams already, and there are no heads to send: from now on it is a tunnel. */
-void exchange_open_tunnel(struct exchange *x);
 /* Both ends become raw streams with fresh flows (after 101 or a CONNECT's 2xx has been sent). False: aborted. */
 WARN_UNUSED bool exchange_become_tunnel(struct exchange *x);
 

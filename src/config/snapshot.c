@@ -6,6 +6,7 @@
 #include "config/bind.h"
 #include "config/check.h"
 #include "config/files.h"
+#include "config/upstreams.h"
 #include "mask/edit.h"
 #include "mask/template.h"
 
@@ -121,8 +122,8 @@ static bool snapshot_compile(struct snapshot *snapshot, struct diagnostics *diag
 
 	for (size_t face = 0; face < ARRAY_LENGTH(counts); face++)
 		all += counts[face];
-	snapshot->upstreams = settings->upstreams.items;
-	snapshot->upstream_count = settings->upstreams.count;
+	if (!upstreams_plan(snapshot))
+		return false;
 	snapshot->listeners = arena_zalloc(&snapshot->arena, all + 1, sizeof(*snapshot->listeners));
 	groups = group_names(snapshot);
 	if (!groups || !snapshot->listeners)
@@ -183,19 +184,6 @@ struct snapshot *snapshot_load(const char *path, struct memory *memory, struct d
 		snapshot = snapshot_from_yaml(text, base, memory, diagnostics);
 	arena_fini(&scratch);
 	return snapshot;
-}
-
-struct upstream_timeouts snapshot_upstream_timeouts(const struct snapshot *snapshot,
-						    const struct upstream_settings *upstream)
-{
-	const struct timeouts_settings *global = &snapshot->settings.timeouts;
-	const struct upstream_timeouts *own = &upstream->timeouts;
-
-	return (struct upstream_timeouts){
-		.connect = own->connect ? own->connect : global->connect,
-		.response = own->response ? own->response : global->response,
-		.pool = own->pool ? own->pool : global->pool,
-	};
 }
 
 void snapshot_retain(struct snapshot *snapshot)

@@ -14,6 +14,7 @@
 #include "route/router.h"
 #include "route/rule.h"
 #include "route/tcp_route.h"
+#include "upstream/group.h"
 
 #include <stdatomic.h>
 
@@ -51,12 +52,9 @@ struct snapshot {
 	struct snapshot_listener *listeners; /* forward, then reverse, then tcp, each in the order of the file */
 	size_t listener_count;
 	const struct upstream_settings *upstreams; /* a route's group is an index here */
+	struct upstream_plan *plans;               /* one for each of them */
 	size_t upstream_count;
 };
-
-/* The settings of one upstream group with the global timeouts where it has none of its own (ms). */
-struct upstream_timeouts snapshot_upstream_timeouts(const struct snapshot *snapshot,
-						    const struct upstream_settings *upstream);
 
 /*
  * Reads, checks and compiles a configuration file ("-": standard input). NULL: diagnostics->errors is not 0; mistakes are all there.

@@ -40,6 +40,7 @@ struct session {
 	uint32_t served;   /* exchanges so far */
 	uint32_t running;  /* exchanges now */
 	uint32_t most;     /* that may run at a time; 1 for HTTP/1; the server may change it */
+	bool idle;         /* the owner's too */
 };
 
 /* Ends a session that was taken, but not used; one on which others run goes on. The owner is told if it ends. */

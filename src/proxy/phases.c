@@ -92,6 +92,15 @@ bool proxy_pick_another(struct exchange *x, struct proxy_exchange *p)
 
 /* ---- what the exchange reports ---- */
 
+/* Waits for no connection any more. */
+static void proxy_cancel(struct proxy_exchange *p)
+{
+	if (p->listener->face == PROXY_FORWARD)
+		connector_cancel(&p->connector);
+	else
+		acquire_cancel(&p->acquire);
+}
+
 /* The state of an exchange here; made at its first event. NULL: out of memory. */
 static struct proxy_exchange *proxy_attach(struct exchange *x)
 {
@@ -185,7 +194,7 @@ static void proxy_on_refused(struct exchange *x, const struct error *error)
 		exchange_abort(x, &(struct error){.code = ERROR_MEMORY});
 		return;
 	}
-	connector_cancel(&p->connector);
+	proxy_cancel(p);
 	if (p->listener->face == PROXY_TCP) {
 		exchange_abort(x, error); /* in whatever it speaks, we have no word for it */
 		return;
@@ -206,7 +215,7 @@ static void proxy_on_end(struct exchange *x)
 
 	if (!p)
 		return;
-	connector_cancel(&p->connector);
+	proxy_cancel(p);
 	tunnel_stop(x, p);
 	access_log_write(x, p);
 }

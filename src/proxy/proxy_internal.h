@@ -6,8 +6,8 @@
 
 #include "mask/template.h"
 #include "proxy/proxy.h"
+#include "upstream/acquire.h"
 #include "upstream/connector.h"
-#include "upstream/group.h"
 
 struct tunnel;
 
@@ -31,7 +31,10 @@ struct proxy_exchange {
 	/* the current try */
 	int server;              /* of the group; -1: none, or forward */
 	struct span server_text; /* for logs */
-	struct connector connector;
+	union {
+		struct connector connector; /* forward */
+		struct acquire acquire;     /* reverse, tcp */
+	};
 	bool reused; /* on a connection that had served before */
 	bool fresh;  /* the next try must not reuse one */
 

@@ -152,41 +152,37 @@ static void reverse_send(struct exchange *x, struct proxy_exchange *p, struct se
 	exchange_set_up(x, stream);
 }
 
-static void reverse_on_connected(struct connector *connector, struct conn *conn, const struct error *error)
+static void reverse_on_session(struct acquire *acquire, struct session *session)
 {
-	struct proxy_exchange *p = CONTAINER_OF(connector, struct proxy_exchange, connector);
-	struct exchange *x = p->exchange;
-	struct upstream_group *group = p->group;
+	struct proxy_exchange *p = CONTAINER_OF(acquire, struct proxy_exchange, acquire);
 
-	if (!conn) {
-		reverse_on_up_failed(x, p, error);
-		return;
-	}
-	struct h1_client_settings settings = {.response = group->timeouts.response,
-					      .idle = group->timeouts.pool};
-	struct session *session = session_pool_adopt(&group->servers[p->server].pool, conn, &settings);
-	if (!session) {
-		conn_close(conn);
-		exchange_fail(x, &(struct error){.code = ERROR_MEMORY});
-		return;
-	}
-	reverse_send(x, p, session);
+	reverse_send(p->exchange, p, session);
 }
 
-static const struct connector_ops reverse_connector_ops = {.on_connected = reverse_on_connected};
+static void reverse_on_no_session(struct acquire *acquire, const struct error *error)
+{
+	struct proxy_exchange *p = CONTAINER_OF(acquire, struct proxy_exchange, acquire);
+
+	reverse_on_up_failed(p->exchange, p, error);
+}
+
+static const struct acquire_ops reverse_acquire_ops = {
+	.on_session = reverse_on_session,
+	.on_failed = reverse_on_no_session,
+};
 
 static void reverse_try(struct exchange *x, struct proxy_exchange *p)
 {
 	struct upstream_server *server = &p->group->servers[p->server];
 	struct session *session = p->fresh ? NULL : session_pool_take(&server->pool);
+	struct acquire_ends ends = {.source = &p->origin.client, .destination = &x->service->local};
 
 	p->server_text = server->text;
 	p->reused = session != NULL;
 	if (session)
 		reverse_send(x, p, session);
-	else
-		connector_start(&p->connector, x->worker, &reverse_connector_ops, &server->address,
-				server->host, server->port, p->group->timeouts.connect);
+	else if (!acquire_session(&p->acquire, &reverse_acquire_ops, p->group, server, ends, p->fresh))
+		exchange_fail(x, &(struct error){.code = ERROR_MEMORY});
 }
 
 static enum phase_result reverse_hand_over(struct exchange *x, struct proxy_exchange *p)

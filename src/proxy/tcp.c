@@ -347,15 +347,10 @@ static enum phase_result tcp_route(struct exchange *x, struct proxy_exchange *p)
 					     "no route takes a connection without a name");
 }
 
-static void tcp_on_connected(struct connector *connector, struct conn *conn, const struct error *error)
+static void tcp_on_conn(struct acquire *acquire, struct conn *conn)
 {
-	struct proxy_exchange *p = CONTAINER_OF(connector, struct proxy_exchange, connector);
+	struct proxy_exchange *p = CONTAINER_OF(acquire, struct proxy_exchange, acquire);
 	struct exchange *x = p->exchange;
-
-	if (!conn) {
-		tcp_on_up_failed(x, p, error);
-		return;
-	}
 	struct stream *up =
 		raw_stream_new(x, conn, &x->response_body, &x->request_body, NULL, false, NULL, NULL);
 	if (!up) {
@@ -368,15 +363,27 @@ static void tcp_on_connected(struct connector *connector, struct conn *conn, con
 	tunnel_start(x, p);
 }
 
-static const struct connector_ops tcp_connector_ops = {.on_connected = tcp_on_connected};
+static void tcp_on_no_conn(struct acquire *acquire, const struct error *error)
+{
+	struct proxy_exchange *p = CONTAINER_OF(acquire, struct proxy_exchange, acquire);
+
+	tcp_on_up_failed(p->exchange, p, error);
+}
+
+static const struct acquire_ops tcp_acquire_ops = {
+	.on_conn = tcp_on_conn,
+	.on_failed = tcp_on_no_conn,
+};
 
 static void tcp_try(struct exchange *x, struct proxy_exchange *p)
 {
 	struct upstream_server *server = &p->group->servers[p->server];
 
+	struct acquire_ends ends = {.source = &x->client->address, .destination = &x->service->local};
+
 	p->server_text = server->text;
-	connector_start(&p->connector, x->worker, &tcp_connector_ops, &server->address, server->host,
-			server->port, p->group->timeouts.connect);
+	if (!acquire_conn(&p->acquire, &tcp_acquire_ops, p->group, server, ends))
+		exchange_fail(x, &(struct error){.code = ERROR_MEMORY});
 }
 
 static enum phase_result tcp_hand_over(struct exchange *x, struct proxy_exchange *p)

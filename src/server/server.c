@@ -211,16 +211,9 @@ static bool resolver_prepare(struct server *server)
 
 static bool workers_prepare(struct server *server)
 {
-	const struct snapshot *snapshot = server->snapshot;
-	struct upstream_timeouts *timeouts =
-		arena_zalloc(&server->arena, snapshot->upstream_count + 1, sizeof(*timeouts));
-
 	server->workers = arena_zalloc(&server->arena, server->worker_count, sizeof(*server->workers));
-	if (!server->workers || !timeouts)
+	if (!server->workers)
 		return false;
-	for (size_t i = 0; i < snapshot->upstream_count; i++)
-		timeouts[i] = snapshot_upstream_timeouts(snapshot, &snapshot->upstreams[i]);
-	server->upstream_timeouts = timeouts;
 	for (unsigned i = 0; i < server->worker_count; i++)
 		if (!worker_thread_init(server, i))
 			return false;

@@ -62,8 +62,7 @@ struct server {
 	struct guard_own own; /* for the egress guard */
 	struct arena arena;   /* what lives as long as the server */
 	struct resolver_settings resolver;
-	struct map hosts;                                  /* what /etc/hosts said */
-	const struct upstream_timeouts *upstream_timeouts; /* one for each group */
+	struct map hosts; /* what /etc/hosts said */
 	struct clients clients;
 	struct server_worker *workers;
 	unsigned worker_count;

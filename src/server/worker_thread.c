@@ -179,8 +179,7 @@ static bool rooms_init(struct server_worker *self)
 
 	return conn_room_init(worker) && resolver_init(worker, &server->resolver) &&
 	       exchange_room_init(worker) && h1_room_init(worker) && entrance_room_init(worker) &&
-	       upstream_room_init(worker, snapshot->upstreams, server->upstream_timeouts,
-				  snapshot->upstream_count);
+	       upstream_room_init(worker, snapshot->plans, snapshot->upstream_count);
 }
 
 bool worker_thread_init(struct server *server, unsigned index)

@@ -3,18 +3,20 @@
  */
 #include "upstream/group.h"
 
+#include "upstream/attempt_internal.h"
 #include "upstream/origin.h"
 #include "upstream/room_internal.h"
 
 static bool server_init(struct upstream_server *server, struct worker *worker,
-			const struct upstream_server_settings *settings, uint64_t keepalive)
+			const struct upstream_server_settings *settings, const struct upstream_settings *group)
 {
 	struct span text = span_make(settings->address.text, settings->address.len);
 
 	server->settings = settings;
 	server->text = text;
-	session_pool_init(&server->pool, worker, keepalive > UINT32_MAX ? UINT32_MAX : (uint32_t)keepalive,
-			  NULL);
+	server->speaks = UPSTREAM_SPEAKS_HTTP1;
+	list_init(&server->attempts);
+	session_pool_init(&server->pool, worker, (uint32_t)size_min(group->keepalive, UINT32_MAX), NULL);
 	if (address_parse(text, &server->address)) {
 		server->port = server->address.port;
 		return true;
@@ -29,14 +31,14 @@ static bool server_init(struct upstream_server *server, struct worker *worker,
 	return true;
 }
 
-static bool group_init(struct upstream_group *group, struct worker *worker,
-		       const struct upstream_settings *settings, const struct upstream_timeouts *timeouts)
+static bool group_init(struct upstream_group *group, struct worker *worker, const struct upstream_plan *plan)
 {
+	const struct upstream_settings *settings = plan->settings;
 	const struct upstream_server_settings *servers = settings->servers.items;
 	unsigned count = (unsigned)settings->servers.count;
 
+	group->plan = plan;
 	group->settings = settings;
-	group->timeouts = *timeouts;
 	group->servers = memory_alloc(worker->memory, count * sizeof(*group->servers));
 	group->entries = memory_alloc(worker->memory, count * sizeof(*group->entries));
 	if (!group->servers || !group->entries)
@@ -46,7 +48,7 @@ static bool group_init(struct upstream_group *group, struct worker *worker,
 		group->count = i + 1;
 		group->entries[i] =
 			(struct balance_entry){.weight = (uint32_t)servers[i].weight, .available = true};
-		if (!server_init(&group->servers[i], worker, &servers[i], settings->keepalive))
+		if (!server_init(&group->servers[i], worker, &servers[i], settings))
 			return false;
 	}
 	/* Workers start at different servers, so that few requests on many workers do not all meet the first. */
@@ -55,18 +57,31 @@ static bool group_init(struct upstream_group *group, struct worker *worker,
 	return true;
 }
 
+static void server_give_up(struct upstream_server *server)
+{
+	struct link *link = server->attempts.next;
+
+	while (link != &server->attempts) {
+		struct attempt *attempt = CONTAINER_OF(link, struct attempt, link);
+		link = link->next;
+		if (attempt->waiting == 0)
+			attempt_stop(attempt);
+	}
+}
+
 static void group_fini(struct upstream_group *group, struct worker *worker)
 {
 	size_t all = group->settings->servers.count;
 
-	for (unsigned i = 0; i < group->count; i++)
+	for (unsigned i = 0; i < group->count; i++) {
+		server_give_up(&group->servers[i]);
 		session_pool_fini(&group->servers[i].pool);
+	}
 	memory_free(worker->memory, group->servers, all * sizeof(*group->servers));
 	memory_free(worker->memory, group->entries, all * sizeof(*group->entries));
 }
 
-bool upstream_room_init(struct worker *worker, const struct upstream_settings *settings,
-			const struct upstream_timeouts *timeouts, size_t count)
+bool upstream_room_init(struct worker *worker, const struct upstream_plan *plans, size_t count)
 {
 	size_t size = sizeof(struct upstream_room) + count * sizeof(struct upstream_group);
 	struct upstream_room *room = memory_alloc(worker->memory, size);
@@ -79,7 +94,7 @@ bool upstream_room_init(struct worker *worker, const struct upstream_settings *s
 	origins_init(&room->origins, worker);
 	for (room->count = 0; room->count < count;) {
 		size_t i = room->count++;
-		if (!group_init(&room->groups[i], worker, &settings[i], &timeouts[i]))
+		if (!group_init(&room->groups[i], worker, &plans[i]))
 			return false;
 	}
 	return true;
@@ -114,6 +129,8 @@ void upstream_drain(struct worker *worker)
 
 	origins_drain(&room->origins);
 	for (size_t i = 0; i < room->count; i++)
-		for (unsigned j = 0; j < room->groups[i].count; j++)
+		for (unsigned j = 0; j < room->groups[i].count; j++) {
+			server_give_up(&room->groups[i].servers[j]);
 			session_pool_drain(&room->groups[i].servers[j].pool);
+		}
 }

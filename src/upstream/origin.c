@@ -121,8 +121,10 @@ struct session *origin_adopt(struct worker *worker, const struct address *client
 		origin = origin_new(origins, key);
 	if (!origin)
 		return NULL;
-	struct session *session = session_pool_adopt(&origin->pool, conn, settings);
-	if (!session && origin->pool.open == 0)
+	struct session *session = h1_client_open(conn, settings, &session_pool_owner_ops, &origin->pool);
+	if (session)
+		session_pool_add(&origin->pool, session);
+	else if (origin->pool.open == 0)
 		origin_free(origin);
 	return session;
 }

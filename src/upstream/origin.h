@@ -6,6 +6,7 @@
 #define GUISE_UPSTREAM_ORIGIN_H
 
 #include "core/map.h"
+#include "http/h1/client.h"
 #include "net/address.h"
 #include "upstream/session_pool.h"
 

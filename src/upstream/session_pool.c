@@ -10,10 +10,15 @@ static void session_pool_left(struct session_pool *pool)
 		pool->on_empty(pool);
 }
 
-/* Out of the lists of idle ones. */
+/* Out of the ready ones. */
 static void session_pool_remove(struct session_pool *pool, struct session *session)
 {
 	list_remove(&session->link);
+	if (!session->idle) {
+		pool->busy_count--;
+		return;
+	}
+	session->idle = false;
 	pool->idle_count--;
 	if (!pool->rest)
 		return;
@@ -31,19 +36,43 @@ static void session_rest_add(struct session_rest *rest, struct session *session)
 	session_discard(oldest);
 }
 
+/* Among the ready ones, behind those on which exchanges run. */
+static void session_pool_put_idle(struct session_pool *pool, struct session *session)
+{
+	if (pool->busy_count == 0)
+		list_push_front(&pool->ready, &session->link);
+	else
+		list_push(&pool->ready, &session->link);
+	session->idle = true;
+	pool->idle_count++;
+	if (pool->rest)
+		session_rest_add(pool->rest, session);
+}
+
+/* Before those that are idle. */
+static void session_pool_put_busy(struct session_pool *pool, struct session *session)
+{
+	list_push_front(&pool->ready, &session->link);
+	pool->busy_count++;
+}
+
 static void session_on_ready(struct session *session)
 {
 	struct session_pool *pool = session->owner;
 
+	if (session->running > 0) {
+		if (list_empty(&session->link))
+			session_pool_put_busy(pool, session);
+		return;
+	}
+	if (!list_empty(&session->link))
+		session_pool_remove(pool, session);
 	if (pool->idle_count >= pool->keep || pool->worker->draining) {
 		session->ops->close(session);
 		session_pool_left(pool);
 		return;
 	}
-	list_push_front(&pool->idle, &session->link);
-	pool->idle_count++;
-	if (pool->rest)
-		session_rest_add(pool->rest, session);
+	session_pool_put_idle(pool, session);
 }
 
 static void session_on_gone(struct session *session)
@@ -55,7 +84,7 @@ static void session_on_gone(struct session *session)
 	session_pool_left(pool);
 }
 
-static const struct session_owner_ops owner_ops = {
+const struct session_owner_ops session_pool_owner_ops = {
 	.on_ready = session_on_ready,
 	.on_gone = session_on_gone,
 };
@@ -64,43 +93,74 @@ void session_pool_init(struct session_pool *pool, struct worker *worker, uint32_
 		       session_pool_empty_fn *on_empty)
 {
 	*pool = (struct session_pool){.worker = worker, .keep = keep, .on_empty = on_empty};
-	list_init(&pool->idle);
-}
-
-void session_pool_fini(struct session_pool *pool)
-{
-	struct session *session;
-
-	pool->on_empty = NULL;
-	while ((session = session_pool_take(pool))) {
-		session->ops->close(session);
-		pool->open--;
-	}
+	list_init(&pool->ready);
 }
 
 void session_pool_drain(struct session_pool *pool)
 {
 	for (uint32_t left = pool->idle_count; left > 0; left--)
-		session_discard(session_pool_take(pool));
+		session_discard(CONTAINER_OF(pool->ready.prev, struct session, link));
+}
+
+void session_pool_fini(struct session_pool *pool)
+{
+	pool->on_empty = NULL;
+	session_pool_drain(pool);
+}
+
+/* With one more exchange. */
+static void session_pool_use(struct session_pool *pool, struct session *session)
+{
+	if (!session->idle && session->running + 1 < session->most)
+		return;
+	session_pool_remove(pool, session);
+	if (session->running + 1 < session->most)
+		session_pool_put_busy(pool, session);
 }
 
 struct session *session_pool_take(struct session_pool *pool)
 {
-	if (list_empty(&pool->idle))
-		return NULL;
-	struct session *session = CONTAINER_OF(pool->idle.next, struct session, link);
-	session_pool_remove(pool, session);
-	return session;
+	while (!list_empty(&pool->ready)) {
+		struct session *session = CONTAINER_OF(pool->ready.next, struct session, link);
+		if (session->running < session->most) {
+			session_pool_use(pool, session);
+			return session;
+		}
+		/* The server allows fewer than it did. */
+		session_pool_remove(pool, session);
+		if (session->running == 0) {
+			session_discard(session);
+			break; /* the pool may be gone */
+		}
+	}
+	return NULL;
 }
 
-struct session *session_pool_adopt(struct session_pool *pool, struct conn *conn,
-				   const struct h1_client_settings *settings)
+void session_pool_add(struct session_pool *pool, struct session *session)
 {
-	struct session *session = h1_client_open(conn, settings, &owner_ops, pool);
+	list_init(&session->link);
+	list_init(&session->rest);
+	session->idle = false;
+	pool->open++;
+}
 
-	if (session) {
-		list_init(&session->rest);
-		pool->open++;
-	}
-	return session;
+void session_pool_offer(struct session_pool *pool, struct session *session)
+{
+	session_pool_put_idle(pool, session);
+}
+
+bool session_pool_take_this(struct session_pool *pool, struct session *session)
+{
+	if (list_empty(&session->link) || session->running >= session->most)
+		return false;
+	session_pool_use(pool, session);
+	return true;
+}
+
+void session_pool_settle(struct session_pool *pool, struct session *session)
+{
+	if (!session->idle || list_empty(&session->link))
+		return;
+	if (pool->idle_count > pool->keep || pool->worker->draining)
+		session_discard(session);
 }

@@ -41,10 +41,13 @@ static const struct setting server_rows[] = {
 
 static const struct setting timeout_rows[] = {
 	TIMEOUT(connect, "Instead of `timeouts.connect`.", "2s"),
+	TIMEOUT(handshake, "Instead of `timeouts.handshake`, for TLS with the servers.", "3s"),
 	TIMEOUT(response, "Instead of `timeouts.response`.", "5m"),
 	TIMEOUT(pool, "Instead of `timeouts.pool`.", "20s"),
 	{.key = NULL},
 };
+
+static const char *const proxy_protocols[] = {"off", "v1", "v2", NULL}; /* enum proxy_protocol */
 
 const struct setting upstream_rows[] = {
 	{
@@ -85,6 +88,17 @@ const struct setting upstream_rows[] = {
 		.max = 16,
 		.summary = "How many other servers are tried when a server has certainly not processed the request.",
 		.example = "2",
+	},
+	{
+		.key = "proxy_protocol",
+		.kind = SETTING_CHOICE,
+		.offset = offsetof(struct upstream_settings, proxy_protocol),
+		.place_offset = offsetof(struct upstream_settings, proxy_protocol_place),
+		.fallback = "off",
+		.choices = proxy_protocols,
+		.summary = "Begins each connection with a PROXY protocol header that names the client, `v1` (text) or `v2` "
+			   "(binary). Such a connection carries one exchange and is not kept.",
+		.example = "v2",
 	},
 	{
 		.key = "timeouts",

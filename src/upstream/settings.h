@@ -15,7 +15,7 @@ struct upstream_server_settings {
 
 /* Milliseconds; 0 = as `timeouts` of the whole configuration says. */
 struct upstream_timeouts {
-	uint64_t connect, response, pool;
+	uint64_t connect, handshake, response, pool;
 };
 
 struct upstream_settings {
@@ -24,7 +24,9 @@ struct upstream_settings {
 	int balance;                 /* index in balance_algorithms (balance/balance.h) */
 	uint64_t keepalive;          /* idle connections kept, for each worker and server */
 	uint64_t retries;            /* other servers tried when nothing was processed */
+	int proxy_protocol;          /* enum proxy_protocol (net/proxy_protocol.h) */
 	struct upstream_timeouts timeouts;
+	struct setting_place proxy_protocol_place;
 	struct setting_place place;
 };
 

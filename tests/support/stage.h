@@ -45,7 +45,6 @@ struct stage {
 	struct arena arena;
 	struct diagnostics diagnostics;
 	struct snapshot *snapshot;
-	struct upstream_timeouts timeouts[8];
 	struct resolver_settings names;
 	struct map hosts;
 	struct worker worker;
@@ -155,9 +154,6 @@ static inline void stage_configure(struct stage *stage, const char *yaml)
 						  .attempts = 1,
 						  .cache_entries = 16,
 						  .hosts = &stage->hosts};
-	for (size_t i = 0; i < stage->snapshot->upstream_count; i++)
-		stage->timeouts[i] =
-			snapshot_upstream_timeouts(stage->snapshot, &stage->snapshot->upstreams[i]);
 }
 
 /* A worker with its rooms. */
@@ -175,8 +171,7 @@ static inline void stage_start(struct stage *stage)
 	ENSURE(worker_init(worker, 0, &stage->memory, stage->log));
 	ENSURE(conn_room_init(worker) && resolver_init(worker, &stage->names) && exchange_room_init(worker) &&
 	       h1_room_init(worker) &&
-	       upstream_room_init(worker, stage->snapshot->upstreams, stage->timeouts,
-				  stage->snapshot->upstream_count));
+	       upstream_room_init(worker, stage->snapshot->plans, stage->snapshot->upstream_count));
 	stage->working = true;
 }
 
@@ -251,7 +246,8 @@ static inline bool stage_connect(struct stage *stage, unsigned who, unsigned lis
 	free(client->bytes);
 	*client = (struct stage_peer){.fd = -1};
 	ENSURE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0);
-	if (!entrance_open(&stage->listeners[listener], &stage->worker, pair[0], &address, stage_on_gone, stage)) {
+	if (!entrance_open(&stage->listeners[listener], &stage->worker, pair[0], &address, stage_on_gone,
+			   stage)) {
 		close(pair[1]);
 		return false;
 	}

@@ -177,7 +177,7 @@ static void test_upstreams(void **state)
 	assert_string_equal(servers[1].address.text, "unix:/run/x.sock");
 	assert_int_equal(upstreams[2].keepalive, 0);
 	assert_int_equal(upstreams[2].retries, 3);
-	timeouts = snapshot_upstream_timeouts(loaded.snapshot, &upstreams[2]);
+	timeouts = loaded.snapshot->plans[2].timeouts;
 	assert_int_equal(timeouts.connect, 3000);
 	assert_int_equal(timeouts.response, 300000);
 	assert_int_equal(timeouts.pool, 50000);

@@ -167,8 +167,7 @@ static void test_groups(void **state)
 		memory_init(&memory, 0);
 		assert_true(worker_init(&worker, 0, &memory, NULL));
 		memory_fail_every(&memory, every);
-		bool good = upstream_room_init(&worker, stage.snapshot->upstreams, stage.timeouts,
-					       stage.snapshot->upstream_count);
+		bool good = upstream_room_init(&worker, stage.snapshot->plans, stage.snapshot->upstream_count);
 		memory_fail_every(&memory, 0);
 		assert_int_equal(good, every > 5); /* the room, and two for each of two groups */
 		upstream_room_fini(&worker);

@@ -1,0 +1,65 @@
+/*
+ * From a server of a group to something to speak on: a session that has room for an exchange, or a bare connection of one's own. A session
+ * comes from the pool, or from a connection that others wait for too when the server is known to take many exchanges on one, or from a
+ * new one. A new connection means, as the group is configured: connect, a PROXY header, a TLS handshake, and the codec that was agreed on.
+ *
+ * Embedded in whoever waits; one worker's own.
+ */
+#ifndef GUISE_UPSTREAM_ACQUIRE_H
+#define GUISE_UPSTREAM_ACQUIRE_H
+
+#include "upstream/group.h"
+
+struct acquire;
+struct attempt;
+
+/* One of them comes, once, never before the start returns; none after acquire_cancel. Inside, another may be started or any be cancelled. */
+struct acquire_ops {
+	/* The session is to be opened (session->ops->open), or discarded, before this returns. */
+	void (*on_session)(struct acquire *acquire, struct session *session);
+	/* Connected, and the callee's (no ops yet, reading stopped); TLS, if the group has it, is its transport. */
+	void (*on_conn)(struct acquire *acquire, struct conn *conn);
+	/* The server has seen nothing of any request: error->unprocessed is set. */
+	void (*on_failed)(struct acquire *acquire, const struct error *error);
+};
+
+/* Whom the connection is for, as a PROXY header says it. Both are borrowed until the end. */
+struct acquire_ends {
+	const struct address *source;      /* the client */
+	const struct address *destination; /* where it connected to */
+};
+
+struct acquire {
+	const struct acquire_ops *ops;
+	struct upstream_group *group;
+	struct upstream_server *server;
+	struct acquire_ends ends;
+	struct attempt *attempt; /* that is waited for; NULL: none */
+	struct link link;        /* attempt.waiters */
+	uint8_t rounds;          /* attempts that ended without room for it */
+	bool fresh;              /* from the pool it will not do */
+	bool bare;               /* a connection is wanted */
+};
+
+/*
+ * A session that is not in the pool now. `fresh`: one that is put there meanwhile will not do either. False: out of memory, and nothing
+ * was started. The server is one of the group's, and `acquire` stays where it is until the end.
+ */
+WARN_UNUSED bool acquire_session(struct acquire *acquire, const struct acquire_ops *ops,
+				 struct upstream_group *group, struct upstream_server *server,
+				 struct acquire_ends ends, bool fresh);
+/* A connection: as above. */
+WARN_UNUSED bool acquire_conn(struct acquire *acquire, const struct acquire_ops *ops,
+			      struct upstream_group *group, struct upstream_server *server,
+			      struct acquire_ends ends);
+
+void acquire_stop(struct acquire *acquire); /* acquire_cancel's */
+
+/* Harmless when it has ended, or was never started but is zero. */
+static inline void acquire_cancel(struct acquire *acquire)
+{
+	if (acquire->attempt)
+		acquire_stop(acquire);
+}
+
+#endif

@@ -12,7 +12,7 @@ from support.waiting import DEFAULT_TIMEOUT, WaitTimeout
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 SANITIZER_REPORT = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|SUMMARY: \w+Sanitizer|runtime error: ")
-LISTENER = re.compile(r"guise: (forward|reverse) proxy on (\S+)")
+LISTENER = re.compile(r"guise: (forward|reverse|tcp) proxy on (\S+)")
 
 
 def binary():
@@ -107,6 +107,7 @@ class Guise:
         self.stdout = LineReader(self.process.stdout) if read_stdout else None
         self.forward = None
         self.reverse = None
+        self.tcp = None
         self.listeners = []
         self.finished = False
 
@@ -117,6 +118,7 @@ class Guise:
             self.listeners.append((face, parse_address(address)))
         self.forward = next((address for face, address in self.listeners if face == "forward"), None)
         self.reverse = next((address for face, address in self.listeners if face == "reverse"), None)
+        self.tcp = next((address for face, address in self.listeners if face == "tcp"), None)
         return self
 
     def addresses(self, face):

@@ -41,3 +41,23 @@ def forward(*rules, resolver=None, listener=None, **top):
     if resolver is not None:
         config["resolver"] = dict({"servers": [resolver.address], "hosts": False}, **config.get("resolver", {}))
     return config
+
+
+def tcp(*origins, listener=None, upstream=None, **top):
+    """One tcp listener that goes to these origins."""
+    servers = [getattr(origin, "address", origin) for origin in origins]
+    return dict({
+        "workers": 1,
+        "tcp": [dict({"listen": "127.0.0.1:0", "to": "servers"}, **(listener or {}))],
+        "upstreams": {"servers": dict({"servers": servers}, **(upstream or {}))},
+    }, **top)
+
+
+def tcp_routes(*table, upstreams, listener=None, **top):
+    """One tcp listener with routes by name: ({"sni": ..., "to": ...}, ...)."""
+    return dict({
+        "workers": 1,
+        "tcp": [dict({"listen": "127.0.0.1:0", "routes": list(table)}, **(listener or {}))],
+        "upstreams": {name: [getattr(origin, "address", origin) for origin in origins]
+                      for name, origins in upstreams.items()},
+    }, **top)

@@ -6,6 +6,7 @@
 
 #include "http/h1/h1_internal.h"
 #include "http/h1/watch.h"
+#include "http/websocket.h"
 
 static struct h1_client *client_of(struct session *session)
 {
@@ -107,8 +108,22 @@ static void h1_client_end_response(struct h1_client *client)
 	h1_client_finish_if_done(client);
 }
 
+/* Has the server read the key that was made here (RFC 6455 4.1)? Its answer goes no further than the key came from. */
+static bool h1_call_key_is_read(const struct h1_call *call, struct http_head *head)
+{
+	const struct span name = SPAN("sec-websocket-accept");
+	const struct http_field *accept = http_fields_find_name(&head->fields, name);
+
+	if (call->websocket_key.len == 0)
+		return true;
+	if (!accept || !websocket_accept_is(accept->value, call->websocket_key))
+		return false;
+	http_fields_drop_name(&head->fields, name);
+	return true;
+}
+
 /* A head that this call can have? (RFC 9110 15.2.2: only what was offered may be switched to) */
-static bool h1_call_accepts(const struct h1_call *call, const struct http_head *head, struct error *error)
+static bool h1_call_accepts(const struct h1_call *call, struct http_head *head, struct error *error)
 {
 	if (head->status != 101)
 		return true;
@@ -116,6 +131,9 @@ static bool h1_call_accepts(const struct h1_call *call, const struct http_head *
 		*error = error_make(ERROR_UPSTREAM_UPGRADE, NULL);
 	else if (!call->request_done)
 		*error = error_make(ERROR_UPSTREAM_UPGRADE, "the server switched before it had the request");
+	else if (!h1_call_key_is_read(call, head))
+		*error = error_make(ERROR_UPSTREAM_UPGRADE,
+				    "Sec-WebSocket-Accept is not the answer to the key");
 	else
 		return true;
 	return false;

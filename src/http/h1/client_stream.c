@@ -5,10 +5,29 @@
 #include "http/h1/h1_internal.h"
 #include "http/h1/watch.h"
 #include "http/h1/write.h"
+#include "http/websocket.h"
 
 static struct h1_call *call_of(struct stream *stream)
 {
 	return CONTAINER_OF(stream, struct h1_call, stream);
+}
+
+/* WebSocket for a client of HTTP/2 or later, which sends no key (RFC 8441 5.1); a server of HTTP/1 wants one. */
+static bool h1_call_lacks_key(const struct http_head *head)
+{
+	return head->version >= HTTP_VERSION_2 && http_list_has(head->protocol, SPAN("websocket"));
+}
+
+/* `keyed` becomes the head with a key, and shares its fields: it is for writing only. False: out of memory. */
+static bool h1_call_add_key(struct h1_call *call, const struct http_head *head, struct http_head *keyed)
+{
+	char key[WEBSOCKET_KEY_LENGTH];
+
+	*keyed = *head;
+	websocket_key_make(&call->client->worker->random, key);
+	call->websocket_key = arena_copy(&call->exchange->arena, span_make(key, sizeof(key)));
+	return call->websocket_key.at && http_fields_add(&keyed->fields, HTTP_FIELD_OTHER,
+							 SPAN("Sec-WebSocket-Key"), call->websocket_key);
 }
 
 static void h1_call_on_head(struct stream *stream, const struct http_head *head)
@@ -16,6 +35,7 @@ static void h1_call_on_head(struct stream *stream, const struct http_head *head)
 	struct h1_call *call = call_of(stream);
 	struct h1_client *client = call->client;
 	struct chunk_queue bytes = {0};
+	struct http_head keyed;
 	struct h1_write how = {
 		.chunked = head->body == HTTP_BODY_STREAMED,
 		.upgrade = head->protocol.len > 0,
@@ -26,6 +46,13 @@ static void h1_call_on_head(struct stream *stream, const struct http_head *head)
 	if (http_content_is_unexpected(head)) {
 		how.connection = H1_CONNECTION_CLOSE;
 		call->reusable = false;
+	}
+	if (h1_call_lacks_key(head)) {
+		if (!h1_call_add_key(call, head, &keyed)) {
+			h1_client_fail(client, error_make(ERROR_MEMORY, NULL));
+			return;
+		}
+		head = &keyed;
 	}
 	if (!h1_request_write(&client->worker->buffers, &bytes, head, &how)) {
 		h1_client_fail(client, error_make(ERROR_MEMORY, NULL));

@@ -94,7 +94,8 @@ struct h1_call {
 	struct exchange *exchange;
 	struct h1_body body;
 	struct h1_framing framing;
-	uint8_t heads; /* received so far */
+	struct span websocket_key; /* made here: the client has none, and does not check the answer; empty: not so */
+	uint8_t heads;             /* received so far */
 	bool request_chunked;
 	bool sent;         /* a byte of the request has left */
 	bool request_done; /* its last byte has been queued */

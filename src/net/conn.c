@@ -40,7 +40,7 @@ static const struct conn_ops nobody = {
 	.on_fail = no_fail,
 };
 
-static void fail(struct conn *conn, struct error error)
+void conn_fail(struct conn *conn, struct error error)
 {
 	if (conn->failed || conn->closed)
 		return;
@@ -51,7 +51,8 @@ static void fail(struct conn *conn, struct error error)
 
 static void fail_errno(struct conn *conn, int number)
 {
-	fail(conn, error_system(ERROR_UPSTREAM_RESET, number));
+	conn_fail(conn, conn->transport->explain ? conn->transport->explain(conn, number) :
+						   error_system(ERROR_UPSTREAM_RESET, number));
 }
 
 static int socket_error(const struct conn *conn)
@@ -94,7 +95,7 @@ static void take_back(struct worker *worker, struct block *block)
 /* Long flows are received in larger pieces, as long as there is memory to spare. */
 static void judge_bulk(struct conn *conn, size_t got, size_t room)
 {
-	if (got == room) {
+	if (got == room || conn->pending) {
 		if (conn->full_reads < FULL_READS_FOR_BULK)
 			conn->full_reads++;
 		else if (!conn->bulk)
@@ -121,11 +122,9 @@ static void tell_end(struct conn *conn)
 static void received_nothing(struct conn *conn, ssize_t got)
 {
 	if (got == 0) {
-		conn->readable = false;
 		conn->end_seen = true;
 		tell_end(conn);
 	} else if (errno == EAGAIN) {
-		conn->readable = false;
 		if (conn->broken)
 			fail_errno(conn, conn->broken);
 	} else {
@@ -140,7 +139,7 @@ static size_t receive_once(struct conn *conn)
 	struct block *block = lend(conn);
 
 	if (!block) {
-		fail(conn, error_make(ERROR_MEMORY, NULL));
+		conn_fail(conn, error_make(ERROR_MEMORY, NULL));
 		return 0;
 	}
 	size_t room = conn->room ? size_min(conn->room, block->capacity) : block->capacity;
@@ -153,8 +152,6 @@ static size_t receive_once(struct conn *conn)
 		received_nothing(conn, got);
 		return 0;
 	}
-	if ((size_t)got < room && !conn->hung_up)
-		conn->readable = false;
 	conn->bytes_in += (uint64_t)got;
 	judge_bulk(conn, (size_t)got, room);
 	block->used = (uint32_t)got;
@@ -165,8 +162,8 @@ static size_t receive_once(struct conn *conn)
 
 static bool may_read(const struct conn *conn)
 {
-	return conn->reading && conn->readable && !conn->connecting && !conn->closed && !conn->failed &&
-	       !conn->end_seen;
+	return conn->reading && (conn->readable || conn->pending) && !conn->connecting && !conn->closed &&
+	       !conn->failed && !conn->end_seen;
 }
 
 static void read_on(struct conn *conn)
@@ -201,10 +198,10 @@ static void broke_unread(struct conn *conn)
 
 static void finish_sending(struct conn *conn)
 {
-	if (!conn->shutdown_wanted || conn->shutdown_done || conn->unsent.bytes > 0 || conn->failed)
+	if (!conn->shutdown_wanted || conn->shutdown_done || conn_unsent(conn) > 0 || conn->failed)
 		return;
-	conn->shutdown_done = true;
-	(void)conn->transport->shutdown(conn); /* fails only when the peer is gone, which an event tells */
+	/* Fails otherwise only when the peer is gone, which an event tells. */
+	conn->shutdown_done = conn->transport->shutdown(conn) == 0 || errno != EAGAIN;
 }
 
 /* What was received before the failure is handed on first, if somebody reads: an early response, most of all. */
@@ -226,21 +223,16 @@ static size_t send_queue(struct conn *conn, int *error)
 	size_t total = 0;
 
 	*error = 0;
-	while (conn->unsent.bytes > 0 && conn->writable) {
+	while (conn_unsent(conn) > 0 && conn->writable) {
 		struct iovec vectors[SEND_VECTORS] UNINITIALISED;
 		unsigned count = chunk_queue_vectors(&conn->unsent, vectors, SEND_VECTORS);
-		size_t offered = 0;
-		for (unsigned i = 0; i < count; i++)
-			offered += vectors[i].iov_len;
 		ssize_t sent = conn->transport->send(conn, vectors, count);
 		if (sent < 0 && errno == EINTR)
 			continue;
-		if (sent < 0 && errno != EAGAIN) {
-			*error = errno;
+		if (sent < 0) {
+			*error = errno == EAGAIN ? 0 : errno;
 			break;
 		}
-		if (sent < (ssize_t)offered)
-			conn->writable = false; /* EPOLLOUT will come */
 		if (sent > 0) {
 			chunk_queue_consume(&conn->worker->buffers, &conn->unsent, (size_t)sent);
 			total += (size_t)sent;
@@ -253,6 +245,7 @@ static size_t send_queue(struct conn *conn, int *error)
 static void run_flush(struct loop_task *task)
 {
 	struct conn *conn = CONTAINER_OF(task, struct conn, flush);
+	uint32_t held = conn->held;
 	int error;
 
 	if (conn->closed || conn->failed || conn->connecting)
@@ -263,7 +256,7 @@ static void run_flush(struct loop_task *task)
 		return;
 	}
 	finish_sending(conn);
-	if (sent > 0 && conn->ops->on_sent)
+	if ((sent > 0 || held != conn->held) && conn->ops->on_sent)
 		conn->ops->on_sent(conn, sent);
 }
 
@@ -271,7 +264,7 @@ static void flush_later(struct conn *conn)
 {
 	if (conn->connecting || conn->closed || conn->failed)
 		return;
-	if (conn->unsent.bytes > 0 ? conn->writable : conn->shutdown_wanted && !conn->shutdown_done)
+	if (conn_unsent(conn) > 0 ? conn->writable : conn->shutdown_wanted && !conn->shutdown_done)
 		loop_last(&conn->worker->loop, &conn->flush);
 }
 
@@ -310,19 +303,24 @@ static struct error connect_error(int number)
 	return error;
 }
 
-static void connect_ended(struct conn *conn, int error)
+void conn_established(struct conn *conn)
 {
-	if (error) {
-		fail(conn, connect_error(error));
-		return;
-	}
-	conn->connecting = false;
-	conn->writable = true;
 	flush_later(conn);
 	if (conn->ops->on_connect)
 		conn->ops->on_connect(conn);
 	if (may_read(conn))
 		loop_soon(&conn->worker->loop, &conn->again);
+}
+
+static void connect_ended(struct conn *conn, int error)
+{
+	if (error) {
+		conn_fail(conn, connect_error(error));
+		return;
+	}
+	conn->connecting = false;
+	conn->writable = true;
+	conn_established(conn);
 }
 
 /* --- events --- */
@@ -495,7 +493,7 @@ void conn_read_start(struct conn *conn)
 	if (conn->reading || conn->closed)
 		return;
 	conn->reading = true;
-	if (!conn->connecting && (conn->readable || (conn->end_seen && !conn->end_told)))
+	if (!conn->connecting && (conn->readable || conn->pending || (conn->end_seen && !conn->end_told)))
 		loop_soon(&conn->worker->loop, &conn->again);
 }
 
@@ -530,8 +528,8 @@ static void close_now(struct conn *conn)
 
 	conn->closed = true;
 	conn->reading = false;
+	conn->transport->close(conn); /* which looks whether something is unsent */
 	chunk_queue_clear(&worker->buffers, &conn->unsent);
-	conn->transport->close(conn);
 	close(loop_forget(&worker->loop, &conn->source));
 	conn->ops = &nobody;
 	net_room(worker)->open--;
@@ -556,6 +554,7 @@ void conn_reset(struct conn *conn)
 	if (conn->closed)
 		return;
 	(void)setsockopt(conn->source.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
+	conn->broken = ECONNRESET;
 	close_now(conn);
 }
 

@@ -24,7 +24,10 @@ struct conn_ops {
 	void (*on_read)(struct conn *conn, struct block *lent, struct span bytes);
 	/* The peer will send no more (FIN). Comes once, after the last on_read, and only while reading is started. */
 	void (*on_end)(struct conn *conn);
-	/* The kernel took `bytes` more of what was written; conn_unsent() tells what is left. Called when writes are flushed. */
+	/*
+	 * The transport took `bytes` more of what was written (0: the kernel more of what the transport held); conn_unsent() tells what is left.
+	 * Called when writes are flushed.
+	 */
 	void (*on_sent)(struct conn *conn, size_t bytes);
 	/*
 	 * The connection broke: reset, write error, out of memory while receiving, or it could not be made. Once. Comes while reading is
@@ -32,16 +35,23 @@ struct conn_ops {
 	 * with its errno: who knows that it is a client's says so.
 	 */
 	void (*on_fail)(struct conn *conn, const struct error *error);
-	/* conn_connect only: it is established. Failure comes as on_fail. */
+	/* conn_connect, and handshakes of a transport: it is established. Failure comes as on_fail. */
 	void (*on_connect)(struct conn *conn);
 };
 
-/* How bytes get in and out: a socket, later TLS over another transport. Results as recv(2) and sendmsg(2), errno too. */
+/*
+ * How bytes get in and out: a socket, or TLS over one. Results as recv(2) and sendmsg(2), errno too. A transport knows when its socket
+ * is drained or full: it clears conn->readable and conn->writable then, and it keeps conn->pending and conn->held true to what it has.
+ */
 struct transport_ops {
 	ssize_t (*receive)(struct conn *conn, void *into, size_t room);
+	/* Without vectors: of what is held only. While something stays held, nothing is taken (EAGAIN). */
 	ssize_t (*send)(struct conn *conn, const struct iovec *vectors, unsigned count);
-	int (*shutdown)(struct conn *conn); /* no more bytes from us */
-	void (*close)(struct conn *conn);   /* frees the transport's own state; the descriptor is conn's */
+	int (*shutdown)(struct conn *conn); /* no more bytes from us; EAGAIN: something is held first, then once more */
+	/* Frees the transport's own state; the descriptor is conn's. Nothing is unsent or held if all went well. */
+	void (*close)(struct conn *conn);
+	/* The error that an errno of the above stands for; NULL: ERROR_UPSTREAM_RESET with it. */
+	struct error (*explain)(struct conn *conn, int number);
 };
 
 extern const struct transport_ops transport_socket;
@@ -60,9 +70,11 @@ struct conn {
 	struct loop_task retire; /* free */
 	uint64_t bytes_in, bytes_out;
 	uint32_t room; /* see conn_read_room */
+	uint32_t held; /* bytes that the transport took from `unsent`, in its own form, and the kernel has not */
 	struct address peer;
 	bool reading : 1;
 	bool readable : 1; /* an edge has not been read to its end */
+	bool pending : 1;  /* the transport has something for the reader, whatever the socket has */
 	bool hung_up : 1;  /* the edge bore RDHUP, HUP or ERR: read until that shows */
 	bool writable : 1;
 	bool connecting : 1;
@@ -106,7 +118,7 @@ static inline void conn_read_room(struct conn *conn, size_t bytes)
 void conn_write(struct conn *conn, struct chunk_queue *queue);
 static inline size_t conn_unsent(const struct conn *conn)
 {
-	return conn->unsent.bytes;
+	return conn->unsent.bytes + conn->held;
 }
 
 void conn_finish(struct conn *conn); /* FIN when everything queued has left; reading goes on */
@@ -117,6 +129,10 @@ void conn_reset(struct conn *conn); /* now, with RST where the transport can: th
  * its FIN, 2 s or 256 KiB, then closes. The caller has let go: no callback follows.
  */
 void conn_linger(struct conn *conn);
+
+/* For transports, from a task or a timer of theirs: a handshake is done (on_connect, and reading goes on), or the connection broke. */
+void conn_established(struct conn *conn);
+void conn_fail(struct conn *conn, struct error error);
 
 /* The transport is a bare socket and nothing is queued: splice(2) may move its bytes. */
 bool conn_is_plain(const struct conn *conn);

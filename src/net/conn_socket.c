@@ -3,19 +3,34 @@
  */
 #include "net/conn.h"
 
+#include <errno.h>
 #include <sys/socket.h>
 
 static ssize_t socket_receive(struct conn *conn, void *into, size_t room)
 {
-	return recv(conn->source.fd, into, room, 0);
+	ssize_t got = recv(conn->source.fd, into, room, 0);
+
+	/* Who is known to have ended has that to tell after the bytes. */
+	if (got > 0 ? (size_t)got < room && !conn->hung_up : got == 0 || errno == EAGAIN)
+		conn->readable = false;
+	return got;
 }
 
 static ssize_t socket_send(struct conn *conn, const struct iovec *vectors, unsigned count)
 {
-	if (count == 1)
-		return send(conn->source.fd, vectors->iov_base, vectors->iov_len, MSG_NOSIGNAL);
 	struct msghdr message = {.msg_iov = (struct iovec *)vectors, .msg_iovlen = count};
-	return sendmsg(conn->source.fd, &message, MSG_NOSIGNAL);
+	size_t offered = 0;
+	ssize_t sent;
+
+	for (unsigned i = 0; i < count; i++)
+		offered += vectors[i].iov_len;
+	if (count == 1)
+		sent = send(conn->source.fd, vectors->iov_base, vectors->iov_len, MSG_NOSIGNAL);
+	else
+		sent = sendmsg(conn->source.fd, &message, MSG_NOSIGNAL);
+	if (sent < 0 ? errno == EAGAIN : (size_t)sent < offered)
+		conn->writable = false; /* EPOLLOUT will come */
+	return sent;
 }
 
 static int socket_shutdown(struct conn *conn)

@@ -12,11 +12,12 @@
 
 /* Per-worker state of both sides: scratch buffers, handshakes in progress. Slot WORKER_SLOT_TLS. `handshakes`: at most so many at a time. */
 WARN_UNUSED bool tls_room_init(struct worker *worker, uint64_t handshakes);
-void tls_room_fini(struct worker *worker);
+void tls_room_fini(struct worker *worker); /* after conn_room_fini */
 
 /* Where ticket keys come from: the same for all workers, chosen at start; each worker derives the key of each period from it (and forgets the last one's). */
 struct tls_ticket_seed {
 	uint8_t bytes[32];
+	uint64_t start_ms; /* monotonic clock (loop.now), at the time of choosing: periods count from it */
 };
 
 struct tls_server_options {
@@ -36,8 +37,8 @@ struct tls_server; /* one worker's */
 WARN_UNUSED struct tls_server *tls_server_new(struct worker *worker, const struct tls_server_options *options,
 					      const char **why);
 void tls_server_free(struct tls_server *server);
-/* From the next handshake on. Retained. On the server's worker. */
-void tls_server_set_store(struct tls_server *server, struct tls_store *store);
+/* From the next handshake on. Retained. On the server's worker. False: out of memory, the old one stays. */
+WARN_UNUSED bool tls_server_set_store(struct tls_server *server, struct tls_store *store);
 
 /*
  * Begins a handshake on an accepted connection; `early` are bytes that were received already. conn->ops->on_connect follows when it is

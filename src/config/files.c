@@ -45,6 +45,7 @@ static const char *read_all(struct arena *arena, int file, size_t expected, stru
 			if (!larger)
 				return no_memory;
 			memcpy(larger, buffer, used);
+			explicit_bzero(buffer, used); /* it may be a private key */
 			buffer = larger;
 			room *= 2;
 		}
@@ -52,6 +53,13 @@ static const char *read_all(struct arena *arena, int file, size_t expected, stru
 	buffer[used] = '\0';
 	*content = span_make(buffer, used);
 	return NULL;
+}
+
+const char *files_path(struct arena *arena, const char *base, const char *path)
+{
+	if (!base || !*base || path[0] == '/')
+		return path;
+	return (const char *)arena_format(arena, "%s/%s", base, path).at;
 }
 
 const char *files_read(struct arena *arena, const char *base, const char *path, struct span *content)
@@ -62,12 +70,9 @@ const char *files_read(struct arena *arena, const char *base, const char *path, 
 
 	if (!base && strcmp(path, "-") == 0)
 		return read_all(arena, STDIN_FILENO, 8191, content);
-	if (base && *base && path[0] != '/') {
-		struct span joined = arena_format(arena, "%s/%s", base, path);
-		if (!joined.at)
-			return no_memory;
-		path = (const char *)joined.at;
-	}
+	path = files_path(arena, base, path);
+	if (!path)
+		return no_memory;
 	file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (file < 0)
 		return failure(arena, errno);

@@ -17,6 +17,9 @@ enum { FILES_MAX_SIZE = 16 * 1024 * 1024 }; /* bytes of one file */
 WARN_UNUSED const char *files_read(struct arena *arena, const char *base, const char *path,
 				   struct span *content);
 
+/* A path as files_read opens it; in the arena, or `path` itself. NULL: out of memory. */
+WARN_UNUSED const char *files_path(struct arena *arena, const char *base, const char *path);
+
 /* The directory of a path, "" if it names none; in the arena. NULL: out of memory. */
 WARN_UNUSED const char *files_directory(struct arena *arena, const char *path);
 

@@ -40,6 +40,28 @@ static const char *const *group_names(struct snapshot *snapshot)
 	return names;
 }
 
+/* What comes before the first request on a listener of either face. */
+static void compile_entrance(struct snapshot *snapshot, struct snapshot_listener *listener,
+			     const struct entrance_settings *settings, const char *base,
+			     struct diagnostics *diagnostics)
+{
+	listener->http2 = (enum listener_http2)settings->http2;
+	if (!peers_compile(&settings->proxy_protocol, &snapshot->arena, diagnostics, &listener->proxy_protocol))
+		listener->proxy_protocol.count = 0;
+	if (settings->tls.place.line == 0)
+		return;
+	if (listener->http2 == HTTP2_CLEAR)
+		diagnostics_error(
+			diagnostics, settings->http2_place,
+			"\"http2: clear\" is for listeners without \"tls\"; with it, HTTP/2 is offered by ALPN: \"http2: tls\"");
+	listener->tls = arena_zalloc(&snapshot->arena, 1, sizeof(*listener->tls));
+	if (listener->tls)
+		listener_tls_load(listener->tls, &settings->tls, listener->face == SNAPSHOT_REVERSE, base,
+				  &snapshot->arena, diagnostics);
+	else
+		say_out_of_memory(diagnostics);
+}
+
 static void compile_reverse(struct snapshot *snapshot, struct snapshot_listener *listener,
 			    const char *const *groups, struct diagnostics *diagnostics)
 {
@@ -87,29 +109,34 @@ static void compile_tcp(struct snapshot *snapshot, struct snapshot_listener *lis
 }
 
 static void compile_listener(struct snapshot *snapshot, struct snapshot_listener *listener,
-			     const char *const *groups, struct diagnostics *diagnostics)
+			     const char *const *groups, const char *base, struct diagnostics *diagnostics)
 {
 	const struct settings *settings = &snapshot->settings;
+	const struct forward_settings *forward = settings->forward.items;
+	const struct reverse_settings *reverse = settings->reverse.items;
+	const struct tcp_settings *tcp = settings->tcp.items;
 	unsigned index = listener->index;
 
 	switch (listener->face) {
 	case SNAPSHOT_FORWARD:
-		listener->place = ((const struct forward_settings *)settings->forward.items)[index].place;
+		listener->place = forward[index].place;
+		compile_entrance(snapshot, listener, &forward[index].entrance, base, diagnostics);
 		compile_forward(snapshot, listener, diagnostics);
 		break;
 	case SNAPSHOT_REVERSE:
-		listener->place = ((const struct reverse_settings *)settings->reverse.items)[index].place;
+		listener->place = reverse[index].place;
+		compile_entrance(snapshot, listener, &reverse[index].entrance, base, diagnostics);
 		compile_reverse(snapshot, listener, groups, diagnostics);
 		break;
 	case SNAPSHOT_TCP:
-		listener->place = ((const struct tcp_settings *)settings->tcp.items)[index].place;
+		listener->place = tcp[index].place;
 		compile_tcp(snapshot, listener, groups, diagnostics);
 		break;
 	}
 }
 
 /* False: out of memory. */
-static bool snapshot_compile(struct snapshot *snapshot, struct diagnostics *diagnostics)
+static bool snapshot_compile(struct snapshot *snapshot, const char *base, struct diagnostics *diagnostics)
 {
 	const struct settings *settings = &snapshot->settings;
 	const size_t counts[] = {
@@ -133,7 +160,7 @@ static bool snapshot_compile(struct snapshot *snapshot, struct diagnostics *diag
 			struct snapshot_listener *listener = &snapshot->listeners[snapshot->listener_count++];
 			listener->face = (enum snapshot_face)face;
 			listener->index = (unsigned)i;
-			compile_listener(snapshot, listener, groups, diagnostics);
+			compile_listener(snapshot, listener, groups, base, diagnostics);
 		}
 	return check_snapshot(snapshot, diagnostics);
 }
@@ -153,7 +180,7 @@ struct snapshot *snapshot_from_yaml(struct span text, const char *base, struct m
 	root = node_parse(&snapshot->arena, text, diagnostics);
 	if (root) {
 		bind_struct(&bind, settings_rows, NULL, &snapshot->settings, root, "configuration");
-		if (bind.out_of_memory || !snapshot_compile(snapshot, diagnostics))
+		if (bind.out_of_memory || !snapshot_compile(snapshot, base, diagnostics))
 			say_out_of_memory(diagnostics);
 	} else if (diagnostics->errors == 0) {
 		say_out_of_memory(diagnostics);
@@ -199,6 +226,8 @@ void snapshot_release(struct snapshot *snapshot)
 		router_free(snapshot->listeners[i].router);
 		rules_free(snapshot->listeners[i].rules);
 		tcp_router_free(snapshot->listeners[i].tcp);
+		if (snapshot->listeners[i].tls)
+			listener_tls_unload(snapshot->listeners[i].tls);
 	}
 	struct memory *memory = snapshot->arena.memory;
 	arena_fini(&snapshot->arena);

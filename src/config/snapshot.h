@@ -6,6 +6,7 @@
 #define GUISE_CONFIG_SNAPSHOT_H
 
 #include "config/settings.h"
+#include "config/tls.h"
 #include "core/diagnostic.h"
 #include "mask/forward_mask.h"
 #include "mask/forwarded.h"
@@ -34,6 +35,9 @@ struct snapshot_listener {
 	struct snapshot_address *addresses;
 	size_t address_count;        /* at least 1 */
 	struct peers proxy_protocol; /* who sends a PROXY header */
+
+	struct listener_tls *tls; /* NULL: in clear */
+	enum listener_http2 http2;
 
 	enum forward_mask mask; /* forward */
 	struct rules *rules;    /* forward: `sources` and `rules` */

@@ -160,6 +160,8 @@ static struct span protocol_name(const struct exchange *x)
 		return SPAN("HTTP/1.0");
 	case HTTP_VERSION_11:
 		return SPAN("HTTP/1.1");
+	case HTTP_VERSION_2:
+		return SPAN("HTTP/2");
 	default:
 		return SPAN("-");
 	}
@@ -224,6 +226,8 @@ static void line_request(struct line *line, const struct exchange *x, const stru
 	line_target(line, x, p);
 	line_byte(line, '"');
 	line_member(line, SPAN(",\"protocol\":"), protocol_name(x));
+	if (x->client->tls)
+		line_member(line, SPAN(",\"tls\":"), span_of(x->client->tls->version));
 	line_add(line, SPAN(",\"host\":\""));
 	line_place(line, p->authority);
 	line_byte(line, '"');

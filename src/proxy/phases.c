@@ -39,6 +39,8 @@ enum phase_result phase_max_forwards(struct exchange *x, struct proxy_exchange *
 		reply_trace(x);
 	} else {
 		reply_begin(x, 200);
+		if (!tls_policy_response(x, p, &x->response.fields))
+			return phase_fail(x, ERROR_MEMORY, NULL);
 		exchange_reply(x, (struct span){0});
 	}
 	return PHASE_DONE;

@@ -13,23 +13,33 @@
 #include "route/guard.h"
 #include "route/router.h"
 #include "route/tcp_route.h"
+#include "route/settings.h"
+
+struct tls_server;
 
 enum proxy_face { PROXY_FORWARD, PROXY_REVERSE, PROXY_TCP };
 
 /* One listening address and its meaning. Immutable once workers run; shared by them. Borrows from the snapshot. */
 struct proxy_listener {
 	struct service service; /* .owner is this listener */
+	struct service plain;   /* for who speaks plain HTTP to a port that speaks TLS: refuses */
 	enum proxy_face face;
 	struct span text; /* the bound address, for logs */
 	struct span name; /* of the proxy, in Proxy-Status and {name} */
 	struct span via;  /* in Via: tells this process from others, so that loops are seen */
 	enum log_format log_format;
-	enum log_addresses log_addresses;   /* never AUTO */
-	const struct peers *proxy_protocol; /* who sends a PROXY header */
+	enum log_addresses log_addresses; /* never AUTO */
+
+	/* before the first request */
+	struct tls_server **tls;            /* one for each worker, by its index; NULL: in clear */
+	enum listener_http2 http2;          /* with TLS it was told to tls_server_new */
+	const struct peers *proxy_protocol; /* who sends a PROXY header first; NULL: nobody */
+	struct span hsts;                   /* Strict-Transport-Security of every response; empty: none */
 
 	/* reverse */
 	const struct router *router;
 	const struct forwarded_policy *forwarded;
+	bool pass_certificate; /* a client's verified certificate, to the server (RFC 9440) */
 
 	/* forward */
 	const struct rules *rules;
@@ -42,5 +52,8 @@ struct proxy_listener {
 
 /* For service.ops of every proxy_listener. */
 extern const struct exchange_ops proxy_exchange_ops;
+
+/* For plain.ops of those that speak TLS. */
+extern const struct exchange_ops proxy_plain_ops;
 
 #endif

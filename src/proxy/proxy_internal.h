@@ -67,6 +67,14 @@ enum phase_result phase_fail(struct exchange *x, enum error_code code, const cha
 enum phase_result phase_max_forwards(struct exchange *x, struct proxy_exchange *p);
 enum phase_result phase_loop(struct exchange *x, struct proxy_exchange *p);
 
+/* tls_policy.c */
+enum phase_result phase_misdirected(struct exchange *x, struct proxy_exchange *p);
+/* Client-Cert of a request for a server (RFC 9440). False: out of memory. */
+WARN_UNUSED bool tls_policy_request(struct exchange *x, struct proxy_exchange *p);
+/* Strict-Transport-Security of a response to a client. False: out of memory. */
+WARN_UNUSED bool tls_policy_response(const struct exchange *x, const struct proxy_exchange *p,
+				     struct http_fields *fields);
+
 /* reverse.c */
 void reverse_on_up_failed(struct exchange *x, struct proxy_exchange *p, const struct error *error);
 WARN_UNUSED bool reverse_mask_response(struct exchange *x, struct proxy_exchange *p);

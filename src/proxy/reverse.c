@@ -116,7 +116,7 @@ static enum phase_result reverse_mask(struct exchange *x, struct proxy_exchange 
 	}
 	/* Edits see the request as it came; what they set wins over what we add. */
 	if (!forwarded_write(p->listener->forwarded, &x->client->address, &p->origin, request, &x->arena) ||
-	    !via_append(&request->fields, request->version, p->listener->via) ||
+	    !tls_policy_request(x, p) || !via_append(&request->fields, request->version, p->listener->via) ||
 	    !edits_apply(route->request, &request->fields, &context))
 		return phase_fail(x, ERROR_MEMORY, NULL);
 	request->path = path;
@@ -219,7 +219,8 @@ bool reverse_mask_response(struct exchange *x, struct proxy_exchange *p)
 {
 	struct template_context context = proxy_template_context(x, p);
 
-	return edits_apply(p->match.route->response, &x->response.fields, &context);
+	return tls_policy_response(x, p, &x->response.fields) &&
+	       edits_apply(p->match.route->response, &x->response.fields, &context);
 }
 
 /* Heads and trailers beside the final head: what the route hides is hidden there too, nothing is added. */
@@ -236,6 +237,7 @@ void reverse_mask_beside(struct proxy_exchange *p, struct http_fields *fields, b
 
 const struct phase reverse_phases[] = {
 	{"identify", reverse_identify},
+	{"misdirected", phase_misdirected},
 	{"method", reverse_method},
 	{"max forwards", phase_max_forwards},
 	{"loop", phase_loop},

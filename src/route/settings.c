@@ -11,6 +11,8 @@
 static const char *const forwarded_choices[] = {"both", "x_forwarded", "rfc7239", "off", NULL};
 static const char *const mask_choices[] = {"transparent", "anonymous", "elite", NULL};
 
+static const char *const http2_choices[] = {"tls", "clear", "off", NULL};
+
 static const char *check_token(const char *text, size_t len)
 {
 	return http_is_token(span_make(text, len)) ? NULL :
@@ -283,6 +285,36 @@ const struct setting route_rows[] = {
 	{.key = NULL},
 };
 
+/* What comes before the first request: the same rows on the listeners of both faces. */
+static const char http2_summary[] =
+	"HTTP/2: `tls` offers it to clients by ALPN where the listener speaks TLS, `clear` takes it on a listener in clear from clients "
+	"that know beforehand, beside HTTP/1.1, `off` neither.";
+static const char proxy_protocol_summary[] =
+	"Networks of load balancers that say who the client is by a PROXY protocol header, version 1 or 2, before its first byte; `unix:` "
+	"stands for all peers on a unix socket. They have to send one; nobody else may. Default: nobody.";
+
+#define ROW_TLS(settings)                                                                                    \
+	{                                                                                                    \
+		.key = "tls", .kind = SETTING_STRUCT, .offset = offsetof(settings, entrance.tls),            \
+		.rows = tls_listener_rows, .place_offset = offsetof(settings, entrance.tls.place),           \
+		.summary = "The listener speaks TLS. Without it, it speaks in clear.",                       \
+		.example = "{certificates: [{certificate: site.pem, key: site.key}]}",                       \
+	}
+
+#define ROW_HTTP2(settings)                                                                                  \
+	{                                                                                                    \
+		.key = "http2", .kind = SETTING_CHOICE, .offset = offsetof(settings, entrance.http2),        \
+		.place_offset = offsetof(settings, entrance.http2_place), .fallback = "tls",                 \
+		.choices = http2_choices, .summary = http2_summary, .example = "clear",                      \
+	}
+
+#define ROW_PROXY_PROTOCOL(settings)                                                                         \
+	{                                                                                                    \
+		.key = "proxy_protocol", .kind = SETTING_NETWORKS,                                           \
+		.offset = offsetof(settings, entrance.proxy_protocol), .check = peers_check,                 \
+		.summary = proxy_protocol_summary, .example = "[10.0.0.0/8, \"unix:\"]",                     \
+	}
+
 const struct setting reverse_rows[] = {
 	{
 		.key = "listen",
@@ -293,6 +325,9 @@ const struct setting reverse_rows[] = {
 			   "IPv4 and IPv6, or `unix:/path`. Port 0 takes a free one, which the banner names.",
 		.example = "[\":8080\", \"unix:/run/guise.sock\"]",
 	},
+	ROW_TLS(struct reverse_settings),
+	ROW_HTTP2(struct reverse_settings),
+	ROW_PROXY_PROTOCOL(struct reverse_settings),
 	{
 		.key = "trusted",
 		.kind = SETTING_NETWORKS,
@@ -406,6 +441,9 @@ const struct setting forward_rows[] = {
 			   "IPv4 and IPv6, or `unix:/path`. Port 0 takes a free one, which the banner names.",
 		.example = "127.0.0.1:3128",
 	},
+	ROW_TLS(struct forward_settings),
+	ROW_HTTP2(struct forward_settings),
+	ROW_PROXY_PROTOCOL(struct forward_settings),
 	{
 		.key = "mask",
 		.kind = SETTING_CHOICE,

@@ -11,7 +11,22 @@
 #ifndef GUISE_ROUTE_SETTINGS_H
 #define GUISE_ROUTE_SETTINGS_H
 
-#include "core/setting.h"
+#include "tls/settings.h"
+
+/* What a listener's `http2` says, in the order of the choices. */
+enum listener_http2 {
+	HTTP2_TLS,   /* on TLS, by ALPN */
+	HTTP2_CLEAR, /* in clear, by prior knowledge (RFC 9113 3.3) */
+	HTTP2_OFF,
+};
+
+/* What listeners of both faces have besides `listen`. */
+struct entrance_settings {
+	struct tls_listener_settings tls;
+	int http2;                             /* enum listener_http2 */
+	struct setting_strings proxy_protocol; /* networks, or "unix:" */
+	struct setting_place http2_place;
+};
 
 /* Field edits: names and values (templates) in file order. */
 struct edit_settings {
@@ -54,6 +69,7 @@ struct route_settings {
 
 struct reverse_settings {
 	struct setting_strings listen;
+	struct entrance_settings entrance;
 	struct setting_strings trusted; /* networks, or "unix:" for peers on a unix socket */
 	int forwarded; /* enum forwarded_style of mask/forwarded.h: both x_forwarded rfc7239 off */
 	struct setting_list routes; /* struct route_settings */
@@ -73,6 +89,7 @@ struct rule_settings {
 
 struct forward_settings {
 	struct setting_strings listen;
+	struct entrance_settings entrance;
 	int mask; /* enum forward_mask of mask/forward_mask.h: transparent anonymous elite */
 	bool open;
 	struct setting_strings sources;

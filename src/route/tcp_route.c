@@ -85,6 +85,17 @@ static void warn_of_covered(const struct tcp_router *router, const struct tcp_ro
 			router->any, router->routes[router->any].place.line);
 }
 
+/* NULL, or why it is none (static text). */
+static const char *parse_name(struct span text, struct arena *arena, struct domain_pattern *pattern)
+{
+	if (span_equal(text, SPAN("*")))
+		return "a route for any name has no \"sni\"";
+	const char *why = domain_pattern_parse(text, arena, pattern);
+	if (!why && pattern->literal)
+		why = "an address is no name: clients do not send addresses (RFC 6066 3)";
+	return why;
+}
+
 static bool compile_names(struct tcp_router *router, const struct tcp_route_settings *settings,
 			  uint32_t index, struct diagnostics *diagnostics)
 {
@@ -93,10 +104,7 @@ static bool compile_names(struct tcp_router *router, const struct tcp_route_sett
 	for (size_t i = 0; i < settings->sni.count; i++) {
 		const struct setting_string *text = &settings->sni.items[i];
 		struct domain_pattern pattern;
-		const char *why =
-			domain_pattern_parse(span_make(text->text, text->len), router->arena, &pattern);
-		if (!why && pattern.literal)
-			why = "an address is no name: clients do not send addresses (RFC 6066 3)";
+		const char *why = parse_name(span_make(text->text, text->len), router->arena, &pattern);
 		if (why) {
 			diagnostics_error(diagnostics, text->place, "\"sni\" cannot be \"%s\": %s",
 					  text->text, why);

@@ -26,6 +26,11 @@ static void reachable(const struct bound *bound, char *out)
 	out[address_format(&address, out)] = '\0';
 }
 
+static const char *scheme(const struct bound *bound)
+{
+	return bound->origin->tls ? "https" : "http";
+}
+
 static void suggest(const struct server *server)
 {
 	const struct bound *forward = first_of(server, SNAPSHOT_FORWARD),
@@ -35,19 +40,24 @@ static void suggest(const struct server *server)
 	fputs("\ntry\n", stderr);
 	if (reverse) {
 		reachable(reverse, site);
-		fprintf(stderr, "    curl -i http://%s/\n", site);
+		fprintf(stderr, "    curl -i%s %s://%s/\n", reverse->origin->tls ? "k" : "", scheme(reverse),
+			site);
 	}
 	if (!forward) {
 		fputc('\n', stderr);
 		return;
 	}
 	reachable(forward, proxy);
-	if (reverse) {
-		fprintf(stderr, "    curl -i -x http://%s http://%s/\n", proxy, site);
-		fprintf(stderr, "    curl -i -x http://%s --proxytunnel http://%s/\n", proxy, site);
+	const char *over = scheme(forward), *lenient = forward->origin->tls ? " --proxy-insecure" : "";
+	if (reverse && !reverse->origin->tls) {
+		fprintf(stderr, "    curl -i -x %s://%s%s http://%s/\n", over, proxy, lenient, site);
+		fprintf(stderr, "    curl -i -x %s://%s%s --proxytunnel http://%s/\n", over, proxy, lenient,
+			site);
+	} else if (reverse) {
+		fprintf(stderr, "    curl -ik -x %s://%s%s https://%s/\n", over, proxy, lenient, site);
 	} else {
-		fprintf(stderr, "    curl -x http://%s http://example.com/\n", proxy);
-		fprintf(stderr, "    curl -x http://%s https://example.com/\n", proxy);
+		fprintf(stderr, "    curl -x %s://%s%s http://example.com/\n", over, proxy, lenient);
+		fprintf(stderr, "    curl -x %s://%s%s https://example.com/\n", over, proxy, lenient);
 	}
 	fputc('\n', stderr);
 }
@@ -69,8 +79,9 @@ void banner_print(const struct server *server, bool quiet)
 	if (!quiet) {
 		print_limits(server);
 		for (size_t i = 0; i < server->bound_count; i++)
-			fprintf(stderr, "guise: %s proxy on %s\n",
-				server_face_name(server->bound[i].origin->face), server->bound[i].text);
+			fprintf(stderr, "guise: %s proxy on %s%s\n",
+				server_face_name(server->bound[i].origin->face), server->bound[i].text,
+				server->bound[i].origin->tls ? " with TLS" : "");
 		suggest(server);
 	}
 	fputs("guise: ready\n", stderr);

@@ -103,6 +103,11 @@ enum clients_verdict clients_enter(struct clients *clients, const struct address
 	return CLIENTS_TOO_MANY;
 }
 
+bool clients_name(struct clients *clients, const struct address *address)
+{
+	return client_enter(clients, address);
+}
+
 void clients_leave(struct clients *clients, const struct address *address)
 {
 	uint8_t bytes[17];

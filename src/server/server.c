@@ -17,6 +17,7 @@
 enum {
 	DESCRIPTORS_ASIDE = 256, /* for listeners, logs, the resolver, pipes; at most a quarter of what there is */
 	RESOLVER_ENTRIES = 4096,
+	CERTIFICATES_LOOK_MS = 2000,
 };
 
 /* ---- what the system allows ---- */
@@ -111,7 +112,7 @@ static void listener_prepare(struct server *server, struct bound *bound)
 		.service = {.ops = &proxy_exchange_ops,
 			    .limits = &server->limits,
 			    .timeouts = &settings->timeouts,
-			    .scheme = SPAN("http"),
+			    .scheme = origin->tls ? SPAN("https") : SPAN("http"),
 			    .local = bound->address,
 			    .owner = &bound->listener},
 		.face = face,
@@ -120,14 +121,22 @@ static void listener_prepare(struct server *server, struct bound *bound)
 		.via = span_of(bound->via),
 		.log_format = (enum log_format)settings->log.format,
 		.log_addresses = log_addresses_of(server, face),
+		.http2 = origin->http2,
+		.proxy_protocol = &origin->proxy_protocol,
 		.router = origin->router,
 		.forwarded = &origin->forwarded,
 		.rules = origin->rules,
 		.own = &server->own,
 		.mask = origin->mask,
-		.proxy_protocol = &origin->proxy_protocol,
 		.tcp = origin->tcp,
 	};
+	bound->listener.plain = bound->listener.service;
+	bound->listener.plain.ops = &proxy_plain_ops;
+	bound->listener.plain.scheme = SPAN("http");
+	if (origin->tls) {
+		bound->listener.hsts = origin->tls->hsts;
+		bound->listener.pass_certificate = origin->tls->settings->clients.pass;
+	}
 }
 
 /* The upstream servers that are known by address: the forward face must not be a way around the reverse one. */
@@ -247,7 +256,7 @@ static void signals_block(sigset_t *set)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-/* The next SIGTERM or SIGINT within `wait_ms` (-1: for ever). */
+/* The next signal within `wait_ms` (-1: for ever) that tells to end; SIGHUP is answered here. */
 static bool signal_to_end(struct server *server, const sigset_t *set, int wait_ms)
 {
 	struct timespec wait = {.tv_sec = wait_ms / 1000, .tv_nsec = (long)(wait_ms % 1000) * 1000000};
@@ -255,9 +264,11 @@ static bool signal_to_end(struct server *server, const sigset_t *set, int wait_m
 
 	do {
 		signal = wait_ms < 0 ? sigwaitinfo(set, NULL) : sigtimedwait(set, NULL, &wait);
-		if (signal == SIGHUP)
+		if (signal == SIGHUP) {
 			log_say(server->ring, LOG_WARNING,
-				"SIGHUP is ignored: restart to read the configuration again");
+				"SIGHUP: certificates are looked at; the configuration is read again by a restart alone");
+			certificates_look(server);
+		}
 	} while (signal == SIGHUP || (signal < 0 && errno == EINTR));
 	return signal > 0;
 }
@@ -266,7 +277,8 @@ static void run_until_told(struct server *server, const sigset_t *set)
 {
 	bool cut = false;
 
-	signal_to_end(server, set, -1);
+	while (!signal_to_end(server, set, certificates_watched(server) ? CERTIFICATES_LOOK_MS : -1))
+		certificates_look(server);
 	log_say(server->ring, LOG_INFO, "draining");
 	workers_drain(server, false);
 	while (atomic_load(&server->running) > 0) {
@@ -290,8 +302,8 @@ static bool server_init(struct server *server)
 	if (!sockets_bind(server) || !logs_start(server))
 		return false;
 	server->ring = log_ring_new(server->log, LOG_RING);
-	if (server->ring && listeners_prepare(server) && resolver_prepare(server) &&
-	    workers_prepare(server) && workers_start(server))
+	if (server->ring && listeners_prepare(server) && certificates_init(server) &&
+	    resolver_prepare(server) && workers_prepare(server) && workers_start(server))
 		return true;
 	fprintf(stderr, "guise: cannot start: %s\n", errno ? strerror(errno) : "out of memory");
 	return false;
@@ -301,6 +313,7 @@ static void server_fini(struct server *server)
 {
 	for (unsigned i = 0; server->workers && i < server->worker_count; i++)
 		worker_thread_fini(&server->workers[i]);
+	certificates_fini(server);
 	sockets_close(server);
 	if (log_stop(server->log)) {
 		log_close(server->access_fd);

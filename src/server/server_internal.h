@@ -64,6 +64,7 @@ struct server {
 	struct resolver_settings resolver;
 	struct map hosts; /* what /etc/hosts said */
 	struct clients clients;
+	struct certificates *certificates;
 	struct server_worker *workers;
 	unsigned worker_count;
 	atomic_uint running; /* workers that have not ended */
@@ -88,6 +89,14 @@ WARN_UNUSED bool worker_thread_init(struct server *server,
 void worker_thread_fini(struct server_worker *worker);
 WARN_UNUSED bool worker_thread_start(struct server_worker *worker);
 void worker_thread_drain(struct server_worker *worker, bool cut); /* from the main thread */
+
+/* certificates.c: TLS of listeners, and what becomes of changed files. Main thread; but for the contexts, before workers run. */
+WARN_UNUSED bool certificates_init(struct server *server); /* false: out of memory */
+void certificates_fini(struct server *server);
+WARN_UNUSED bool certificates_worker_init(struct server_worker *worker);
+void certificates_worker_fini(struct server_worker *worker); /* after its connections */
+bool certificates_watched(const struct server *server);      /* there are any */
+void certificates_look(struct server *server);
 
 /* banner.c */
 void banner_print(const struct server *server, bool quiet);

@@ -6,6 +6,7 @@
 
 #include "exchange/exchange.h"
 #include "http/h1/server.h"
+#include "http/h2/server.h"
 #include "proxy/entrance.h"
 #include "upstream/group.h"
 
@@ -49,6 +50,13 @@ static void acceptors_resume(struct timer *timer)
 		acceptor_resume(&self->acceptors[i]);
 }
 
+static bool on_client_named(void *owner, const struct address *client)
+{
+	struct server_worker *self = owner;
+
+	return clients_name(&self->server->clients, client);
+}
+
 static void on_client_gone(void *owner, const struct client *client)
 {
 	struct server_worker *self = owner;
@@ -56,23 +64,31 @@ static void on_client_gone(void *owner, const struct client *client)
 	clients_leave(&self->server->clients, &client->address);
 }
 
+static const struct entrance_owner_ops entrance_owner_ops = {
+	.on_named = on_client_named,
+	.on_gone = on_client_gone,
+};
+
 static void on_accept(struct acceptor *acceptor, int fd, const struct address *peer)
 {
 	struct server_worker *self = CONTAINER_OF(acceptor->worker, struct server_worker, worker);
 	const struct bound *bound = acceptor->owner;
+	struct address counted = *peer;
 
+	if (entrance_awaits_header(&bound->listener, peer))
+		counted = (struct address){.family = ADDRESS_NONE};
 	if (memory_pressure(&self->server->memory) == MEMORY_FULL) {
 		close(fd);
 		return;
 	}
-	switch (clients_enter(&self->server->clients, peer)) {
+	switch (clients_enter(&self->server->clients, &counted)) {
 	case CLIENTS_ADMITTED:
 		/* The next one is not even accepted: it waits in the kernel's queue. */
 		if (!clients_have_room(&self->server->clients))
 			acceptors_pause(self);
-		if (entrance_open(&bound->listener, &self->worker, fd, peer, on_client_gone, self))
+		if (entrance_open(&bound->listener, &self->worker, fd, peer, &entrance_owner_ops, self))
 			return;
-		clients_leave(&self->server->clients, peer);
+		clients_leave(&self->server->clients, &counted);
 		return;
 	case CLIENTS_FULL:
 		acceptors_pause(self);
@@ -178,7 +194,8 @@ static bool rooms_init(struct server_worker *self)
 	struct worker *worker = &self->worker;
 
 	return conn_room_init(worker) && resolver_init(worker, &server->resolver) &&
-	       exchange_room_init(worker) && h1_room_init(worker) && entrance_room_init(worker) &&
+	       exchange_room_init(worker) && h1_room_init(worker) && h2_room_init(worker) &&
+	       entrance_room_init(worker) &&
 	       upstream_room_init(worker, snapshot->plans, snapshot->upstream_count);
 }
 
@@ -194,7 +211,7 @@ bool worker_thread_init(struct server *server, unsigned index)
 		return false;
 	self->initialised = true;
 	self->acceptors = arena_zalloc(&server->arena, server->bound_count, sizeof(*self->acceptors));
-	return self->acceptors && rooms_init(self) && acceptors_start(self);
+	return self->acceptors && rooms_init(self) && certificates_worker_init(self) && acceptors_start(self);
 }
 
 bool worker_thread_start(struct server_worker *self)
@@ -223,9 +240,12 @@ void worker_thread_fini(struct server_worker *self)
 	/* What was retired in the last turn, or is closed now, goes before the rooms whose pools it goes back to. */
 	loop_settle(&worker->loop);
 	entrance_room_fini(worker);
+	h2_room_fini(worker);
 	h1_room_fini(worker);
 	exchange_room_fini(worker);
 	if (worker->slots[WORKER_SLOT_NET])
 		conn_room_fini(worker);
+	loop_settle(&worker->loop);
+	certificates_worker_fini(self);
 	worker_fini(worker);
 }

@@ -11,6 +11,7 @@
 #include "config/snapshot.h"
 #include "exchange/exchange.h"
 #include "http/h1/server.h"
+#include "http/h2/server.h"
 #include "net/resolver.h"
 #include "proxy/entrance.h"
 #include "upstream/group.h"
@@ -124,6 +125,8 @@ static inline void stage_listener(struct stage *stage, size_t index)
 		.via = SPAN("guise-1"),
 		.log_format = (enum log_format)settings->log.format,
 		.log_addresses = LOG_ADDRESSES_FULL,
+		.http2 = origin->http2,
+		.proxy_protocol = &origin->proxy_protocol,
 		.router = origin->router,
 		.forwarded = &origin->forwarded,
 		.rules = origin->rules,
@@ -170,7 +173,7 @@ static inline void stage_start(struct stage *stage)
 	memory_init(&stage->memory, stage->snapshot->settings.limits.memory);
 	ENSURE(worker_init(worker, 0, &stage->memory, stage->log));
 	ENSURE(conn_room_init(worker) && resolver_init(worker, &stage->names) && exchange_room_init(worker) &&
-	       h1_room_init(worker) &&
+	       h1_room_init(worker) && h2_room_init(worker) && entrance_room_init(worker) &&
 	       upstream_room_init(worker, stage->snapshot->plans, stage->snapshot->upstream_count));
 	stage->working = true;
 }
@@ -229,11 +232,21 @@ static inline void stage_pass(struct stage *stage, uint64_t ms)
 
 /* ---- clients and servers ---- */
 
+static inline bool stage_on_named(void *owner, const struct address *client)
+{
+	return true;
+}
+
 static inline void stage_on_gone(void *owner, const struct client *client)
 {
 	struct stage *stage = owner;
 	stage->gone++;
 }
+
+static const struct entrance_owner_ops stage_owner_ops = {
+	.on_named = stage_on_named,
+	.on_gone = stage_on_gone,
+};
 
 /* A connection of client `who` (10.1.0.who) to a listener. False: Guise would not have it. */
 static inline bool stage_connect(struct stage *stage, unsigned who, unsigned listener)
@@ -246,7 +259,7 @@ static inline bool stage_connect(struct stage *stage, unsigned who, unsigned lis
 	free(client->bytes);
 	*client = (struct stage_peer){.fd = -1};
 	ENSURE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0);
-	if (!entrance_open(&stage->listeners[listener], &stage->worker, pair[0], &address, stage_on_gone,
+	if (!entrance_open(&stage->listeners[listener], &stage->worker, pair[0], &address, &stage_owner_ops,
 			   stage)) {
 		close(pair[1]);
 		return false;
@@ -285,7 +298,7 @@ static inline void stage_stop(struct stage *stage)
 		return;
 	stage->working = false;
 	memory_fail_every(&stage->memory, 0);
-	h1_server_cut(worker);
+	entrance_cut(worker);
 	upstream_drain(worker);
 	stage_pass(stage, 40 * 1000); /* longer than any linger */
 	stage_turns(stage, 2);
@@ -294,6 +307,8 @@ static inline void stage_stop(struct stage *stage)
 	upstream_room_fini(worker);
 	resolver_fini(worker);
 	loop_turn(&worker->loop, 0);
+	entrance_room_fini(worker);
+	h2_room_fini(worker);
 	h1_room_fini(worker);
 	exchange_room_fini(worker);
 	conn_room_fini(worker);

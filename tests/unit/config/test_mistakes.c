@@ -753,6 +753,46 @@ static const struct mistake {
 		"c:1:48: unknown upstream \"wbe\", did you mean \"web\"?\n",
 	},
 	{
+		"tcp without an end",
+		"tcp: [{listen: ':5432'}]\n",
+		"c:1:7: a tcp listener has either \"to\" or \"routes\"; this one has none\n",
+	},
+	{
+		"tcp with both",
+		"tcp: [{listen: ':5432', to: db, routes: [{to: db}]}]\n"
+		"upstreams: {db: ['127.0.0.1:5432']}\n",
+		"c:1:7: a tcp listener has either \"to\" or \"routes\"; this one has both\n",
+	},
+	{
+		"tcp to nobody",
+		"tcp: [{listen: ':5432', to: bd}, {listen: ':8443', routes: [{sni: a.example, to: dbs}, {sni: b.example}]}]\n"
+		"upstreams: {db: ['127.0.0.1:5432']}\n",
+		"c:1:29: unknown upstream \"bd\": it has to be a key of \"upstreams\"\n"
+		"c:1:82: unknown upstream \"dbs\", did you mean \"db\"?\n"
+		"c:1:88: \"to\" is missing here\n",
+	},
+	{
+		"tcp names",
+		"tcp: [{listen: ':8443', routes: [{sni: [], to: db}, {sni: ['192.0.2.1', '*'], to: db}]}]\n"
+		"upstreams: {db: ['127.0.0.1:5432']}\n",
+		"c:1:40: \"sni\" has no name: a route for any name has no \"sni\"\n"
+		"c:1:60: \"sni\" cannot be \"192.0.2.1\": an address is no name: clients do not send addresses (RFC 6066 3)\n"
+		"c:1:73: \"sni\" cannot be \"*\": a route for any name has no \"sni\"\n",
+	},
+	{
+		"tcp PROXY protocol",
+		"tcp: [{listen: ':5432', to: db, proxy_protocol: [10.0.0.1/8]}]\n"
+		"upstreams: {db: ['127.0.0.1:5432']}\n",
+		"c:1:50: \"proxy_protocol\" cannot be \"10.0.0.1/8\": not an address or network: write 192.0.2.1, 10.0.0.0/8 or 2001:db8::/32, with the bits after the prefix zero\n",
+	},
+	{
+		"tcp where another listens",
+		"reverse: [{listen: ':5432', routes: [{to: db}]}]\n"
+		"tcp: [{listen: '127.0.0.1:5432', to: db}, {listen: '[::]:5432', to: db}]\n"
+		"upstreams: {db: ['127.0.0.1:5432']}\n",
+		"c:2:52: \"listen\": [::]:5432 is taken already, by the listener on line 1\n",
+	},
+	{
 		"two actions",
 		"reverse: [{listen: 127.0.0.1:80, routes: [{to: web, respond: {}}]}]\n"
 		"upstreams: {web: [127.0.0.1:3000]}\n",

@@ -230,8 +230,7 @@ bool h2_response_settle(struct h2_message *message, bool ended)
 		return body_set_tunnel(message);
 	if (head->status < 200 && ended) /* RFC 9113 8.1 */
 		return h2_refuse(message, "an interim response that ends the stream");
-	if (head->status < 200 ||
-	    head->status == 204) { /* RFC 9110 8.6; 0, which is seen in the wild, is dropped */
+	if (head->status < 200 || head->status == 204) { /* RFC 9110 8.6; a length of 0 is dropped, as in HTTP/1 */
 		if (message->length_seen && message->length)
 			return h2_refuse(message, "Content-Length in a 1xx or 204 response");
 		return body_set(message, HTTP_BODY_NONE, 0);

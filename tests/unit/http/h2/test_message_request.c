@@ -109,6 +109,7 @@ static const struct refused refused_hosts[] = {
 	BAD("repeated Host", METHOD("GET"), SCHEME, PATH, F("host", "a.test"), F("host", "b.test")),
 	BAD("differs", METHOD("GET"), SCHEME, F(":authority", "127.0.0.1"), PATH, F("host", "127.0.0.2")),
 	BAD("differs", METHOD("GET"), SCHEME, F(":authority", "[::1]"), PATH, F("host", "[::2]")),
+	BAD("differs", METHOD("GET"), SCHEME, F(":authority", "127.0.0.1"), PATH, F("host", "[7f00:1::]")),
 	BAD("differs", CONNECT, F("host", "b.test:443")),
 	BAD("differs", CONNECT, F("host", "a.test:80")),
 };

@@ -1,4 +1,4 @@
-"""What the scripts of bench/ share: the peers, their configurations, their processes, a small client.
+"""What the scripts of bench/ share: how the proxies and the origins run.
 
 Every process is started here, is pinned to its cores, dies with the script (PR_SET_PDEATHSIG) and is ended
 by its own process id. Everything listens on 127.0.0.1.
@@ -7,7 +7,6 @@ by its own process id. Everything listens on 127.0.0.1.
 import contextlib
 import ctypes
 import os
-import selectors
 import shutil
 import signal
 import socket
@@ -16,16 +15,15 @@ import sys
 import tempfile
 import time
 
+import peers
+from peers import find
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 TICKS = os.sysconf("SC_CLK_TCK")
 CORES = sorted(os.sched_getaffinity(0))
 PROXY_CORES = CORES[-1:]
 LOAD_CORES = CORES[:-1] or CORES
-# What any idle or lasting connection needs, and the same for every proxy that has such a limit.
-MANY_CONNECTIONS = 20000
-MANY_REQUESTS = 100000000
-POOL = 128  # idle connections kept to the origin: more than the load ever needs at a time
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 PR_SET_PDEATHSIG = 1
@@ -158,165 +156,6 @@ class Process:
         self.stop()
 
 
-# ---------------------------------------------------------------------------------------------------------------
-# The peers. Each function returns the command that runs a proxy on `port` in front of the origin on `origin`
-# (reverse) or for any target of 127.0.0.1 (forward), in the foreground, with its files in `directory`.
-
-
-def write(directory, name, text):
-    """Writes a configuration and returns its path."""
-    path = os.path.join(directory, name)
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
-    return path
-
-
-def floor_command(bench, directory, port, origin, face):
-    """The bare relay. It picks its port itself, see Bench.start."""
-    return [bench.built("bench-relay"), f"127.0.0.1:{origin}"]
-
-
-def guise_command(bench, directory, port, origin, face):
-    """Guise with its defaults; limits that the load would meet are lifted, as for the peers."""
-    text = f"""\
-workers: 1
-limits:
-  connections: {MANY_CONNECTIONS}
-  connections_per_address: {MANY_CONNECTIONS}
-  requests_per_connection: {MANY_REQUESTS}
-log: {{access: off, level: warning}}
-"""
-    if face == "reverse":
-        text += f"""\
-reverse:
-  - listen: 127.0.0.1:{port}
-    routes:
-      - to: origin
-upstreams:
-  origin:
-    servers: ["127.0.0.1:{origin}"]
-    keepalive: {POOL}
-"""
-    else:
-        text += f"""\
-forward:
-  - listen: 127.0.0.1:{port}
-    rules:
-      - allow: {{addresses: [127.0.0.0/8]}}
-"""
-    return [bench.guise, "run", "-c", write(directory, "guise.yaml", text)]
-
-
-def nginx_command(bench, directory, port, origin, face):
-    """nginx with one worker, a pool to the origin and no logs; buffering and the rest as by default."""
-    user = "user root;\n" if os.getuid() == 0 else ""
-    text = f"""\
-{user}daemon off;
-worker_processes 1;
-worker_rlimit_nofile {MANY_CONNECTIONS};
-pid {directory}/nginx.pid;
-error_log {directory}/nginx-error.log crit;
-events {{ worker_connections {MANY_CONNECTIONS}; }}
-http {{
-    access_log off;
-    client_body_temp_path {directory}/body;
-    proxy_temp_path {directory}/proxy;
-    fastcgi_temp_path {directory}/fastcgi;
-    uwsgi_temp_path {directory}/uwsgi;
-    scgi_temp_path {directory}/scgi;
-    keepalive_requests {MANY_REQUESTS};
-    upstream origin {{
-        server 127.0.0.1:{origin};
-        keepalive {POOL};
-        keepalive_requests {MANY_REQUESTS};
-    }}
-    server {{
-        listen 127.0.0.1:{port} backlog=4096;
-        location / {{
-            proxy_pass http://origin;
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
-        }}
-    }}
-}}
-"""
-    config = write(directory, "nginx.conf", text)
-    return [find("nginx"), "-e", f"{directory}/nginx-error.log", "-p", directory, "-c", config]
-
-
-def haproxy_command(bench, directory, port, origin, face):
-    """HAProxy with one thread and no logs; http-reuse always, since the default opens more connections."""
-    text = f"""\
-global
-    nbthread 1
-    maxconn {MANY_CONNECTIONS // 2 - 500}
-defaults
-    mode http
-    timeout connect 5s
-    timeout client 60s
-    timeout server 60s
-    http-reuse always
-frontend front
-    bind 127.0.0.1:{port} backlog 4096
-    default_backend back
-backend back
-    server origin 127.0.0.1:{origin}
-"""
-    return [find("haproxy"), "-db", "-f", write(directory, "haproxy.cfg", text)]
-
-
-def tinyproxy_command(bench, directory, port, origin, face):
-    """Tinyproxy; it closes every connection after one request, by design."""
-    text = f"""\
-Port {port}
-Listen 127.0.0.1
-Timeout 600
-MaxClients {MANY_CONNECTIONS // 2}
-LogFile "{directory}/tinyproxy.log"
-LogLevel Critical
-"""
-    return [find("tinyproxy"), "-d", "-c", write(directory, "tinyproxy.conf", text)]
-
-
-def squid_command(bench, directory, port, origin, face):
-    """Squid without its cache and its logs, one process."""
-    user = ""
-    if os.getuid() == 0:  # it refuses to work as root
-        user = "cache_effective_user nobody\n"
-        os.chmod(bench.directory, 0o755)
-        os.chmod(directory, 0o777)
-    text = f"""\
-{user}http_port 127.0.0.1:{port}
-acl local src 127.0.0.0/8
-http_access allow local
-cache deny all
-access_log none
-cache_log {directory}/squid-cache.log
-pid_filename {directory}/squid.pid
-coredump_dir {directory}
-shutdown_lifetime 0 seconds
-max_filedescriptors {MANY_CONNECTIONS}
-pinger_enable off
-"""
-    name = f"guisebench{os.getpid()}x{bench.starts}"  # its shared memory is named after it
-    return [find("squid"), "-N", "-f", write(directory, "squid.conf", text), "-n", name]
-
-
-def find(program):
-    """The path of an installed program, or None; Debian keeps servers in /usr/sbin, which users may lack."""
-    return shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
-
-
-COMMANDS = {
-    "floor": floor_command,
-    "guise": guise_command,
-    "nginx": nginx_command,
-    "haproxy": haproxy_command,
-    "tinyproxy": tinyproxy_command,
-    "squid": squid_command,
-}
-
-
 class Bench:
     """The directories, the built programs and the running origin of one run of a script."""
 
@@ -326,16 +165,20 @@ class Bench:
         self.build = os.path.abspath(build)
         self.guise = os.path.abspath(guise or os.path.join(build, "guise"))
         self.directory = tempfile.mkdtemp(prefix="guise-bench-")
-        self.origin = None
-        self.origin_port = 0
+        self.certificate = os.path.join(self.directory, "certificate.pem")
+        self.key = os.path.join(self.directory, "key.pem")
+        self.certificate_and_key = os.path.join(self.directory, "both.pem")
+        self.origin = self.h2_origin = None
+        self.origin_port = self.h2_origin_port = 0
         self.starts = 0
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        if self.origin:
-            self.origin.stop()
+        for origin in (self.origin, self.h2_origin):
+            if origin:
+                origin.stop()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def built(self, program):
@@ -343,12 +186,12 @@ class Bench:
         return os.path.join(self.build, program)
 
     def make(self):
-        """Builds the relay and the origin, where they are older than their source."""
+        """Builds the relays, the origin and the load of handshakes, where they are older than their source."""
         done = subprocess.run(
             ["make", "-s", "-C", HERE, f"BUILD={self.build}"], stdout=sys.stderr, check=False, timeout=120
         )
         if done.returncode:
-            raise BenchError("the relay and the origin cannot be built")
+            raise BenchError("the programs of bench/ cannot be built (OpenSSL's headers are needed: tools/setup bench)")
 
     def installed(self, proxy):
         """Whether a proxy can be run here."""
@@ -371,13 +214,47 @@ class Bench:
             "origin", [self.built("bench-origin")], LOAD_CORES
         )
 
+    def start_h2_origin(self):
+        """Starts the origin that speaks HTTP/2 in clear, nghttpd with a file, on the cores of the load."""
+        files = os.path.join(self.directory, "files")
+        os.mkdir(files)
+        with open(os.path.join(files, "small"), "w", encoding="ascii") as file:
+            file.write("x" * 13)
+        self.h2_origin_port = free_port()
+        command = [find("nghttpd"), "--no-tls", "-a", "127.0.0.1", "-d", files, str(self.h2_origin_port)]
+        self.h2_origin = Process("nghttpd", command, LOAD_CORES, self.directory)
+        self.h2_origin.wait_for_port(self.h2_origin_port)
+
+    def make_certificate(self):
+        """Makes the certificate that all proxies show, ECDSA P-256, signed by itself."""
+        command = [find("openssl") or "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+        command += ["-nodes", "-days", "2", "-subj", "/CN=bench.test", "-addext", "subjectAltName=DNS:bench.test"]
+        command += ["-keyout", self.key, "-out", self.certificate]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        if done.returncode:
+            raise BenchError(f"openssl makes no certificate: {done.stderr}")
+        with open(self.certificate_and_key, "w", encoding="ascii") as both:
+            for path in (self.certificate, self.key):
+                with open(path, encoding="ascii") as file:
+                    both.write(file.read())
+
+    def origin_for(self, face):
+        """Makes ready what a face needs besides the proxy; the port of its origin."""
+        if face == "tls" and not os.path.exists(self.certificate_and_key):
+            self.make_certificate()
+        if face != "h2up":
+            return self.origin_port
+        if not self.h2_origin:
+            self.start_h2_origin()
+        return self.h2_origin_port
+
     def start(self, proxy, face="reverse", wrap=(), seconds=10):
         """Starts a proxy on its core, under the tool `wrap`; returns its process and port once it answers."""
         self.starts += 1
         directory = os.path.join(self.directory, f"{self.starts}-{proxy}")
         os.mkdir(directory)
         port = 0 if proxy == "floor" else free_port()
-        command = [*wrap, *COMMANDS[proxy](self, directory, port, self.origin_port, face)]
+        command = [*wrap, *peers.COMMANDS[proxy](self, directory, port, self.origin_for(face), face)]
         if proxy == "floor":
             return self.start_printing_port(proxy, command, PROXY_CORES)
         process = Process(proxy, command, PROXY_CORES, directory)
@@ -401,7 +278,7 @@ class Bench:
 def add_build_arguments(parser):
     """The options that say what is measured and where this directory's own programs are built."""
     parser.add_argument("--guise", help="the guise to measure (GUISE_BINARY, or BUILD/guise)")
-    parser.add_argument("--build", help="where the relay and the origin are built (beside guise, or build)")
+    parser.add_argument("--build", help="where the programs of bench/ are built (beside guise, or build)")
 
 
 def terminate_as_interrupt():
@@ -412,114 +289,3 @@ def terminate_as_interrupt():
 
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)
-
-
-# ---------------------------------------------------------------------------------------------------------------
-# A small client of our own, for exact numbers of requests.
-
-
-class Client:
-    """Keep-alive connections that ask for /small, all at once, and take the answers."""
-
-    REQUEST = b"GET /small HTTP/1.1\r\nHost: bench.test\r\n\r\n"
-    BODY = 13
-
-    def __init__(self, port, connections):
-        self.sockets = []
-        for _ in range(connections):
-            self.sockets.append(socket.create_connection(("127.0.0.1", port), 60))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        for each in self.sockets:
-            each.close()
-
-    def ask(self, each):
-        """Sends one request."""
-        each.sendall(self.REQUEST)
-
-    def take(self, each):
-        """Takes one answer; BenchError when it is not the whole one of the origin."""
-        got = b""
-        while True:
-            head, gap, body = got.partition(b"\r\n\r\n")
-            if gap and len(body) >= self.BODY:
-                break
-            more = each.recv(65536)
-            if not more:
-                raise BenchError(f"connection closed in the answer: {got!r}")
-            got += more
-        if not head.startswith(b"HTTP/1.1 200") or len(body) != self.BODY:
-            raise BenchError(f"unexpected answer: {got!r}")
-
-    def run(self, requests):
-        """Makes `requests` requests, spread over the connections."""
-        left = requests
-        while left > 0:
-            turn = self.sockets[: min(left, len(self.sockets))]
-            for each in turn:
-                self.ask(each)
-            for each in turn:
-                self.take(each)
-            left -= len(turn)
-
-
-def pull(port, target, seconds, tunnels, connect):
-    """Takes bytes through `tunnels` connections for some time: {"bytes", "errors"}.
-
-    `connect` is whether each begins with a CONNECT to `target`. /1m is asked for again and again; what arrives is
-    dropped in the kernel (MSG_TRUNC), so that this end costs little.
-    """
-    request = f"GET /1m HTTP/1.1\r\nHost: {target}\r\n\r\n".encode()
-    ready = selectors.DefaultSelector()
-    size = None
-    for _ in range(tunnels):
-        each = socket.create_connection(("127.0.0.1", port), 10)
-        if connect:
-            each.sendall(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
-            head = b""
-            while b"\r\n\r\n" not in head:
-                more = each.recv(1)
-                if not more:
-                    return {"bytes": 0, "errors": f"tunnel refused: {head!r}"}
-                head += more
-            if head.split(b" ")[1:2] != [b"200"]:
-                return {"bytes": 0, "errors": f"tunnel refused: {head!r}"}
-        if size is None:
-            size = answer_size(each, request)
-        each.sendall(request)
-        ready.register(each, selectors.EVENT_READ, [size])
-    total = 0
-    buffer = bytearray(1 << 20)
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        for key, _ in ready.select(1):
-            got = key.fileobj.recv_into(buffer, 0, socket.MSG_TRUNC)
-            if not got:
-                return {"bytes": total, "errors": "tunnel closed"}
-            total += got
-            key.data[0] -= got
-            if key.data[0] == 0:
-                key.data[0] = size
-                key.fileobj.sendall(request)
-    return {"bytes": total, "errors": ""}
-
-
-def answer_size(each, request):
-    """The length of the whole answer to a request, head and body."""
-    each.sendall(request)
-    got = b""
-    while b"\r\n\r\n" not in got:
-        more = each.recv(65536)
-        if not more:
-            raise BenchError("the origin does not answer through the tunnel")
-        got += more
-    head, _, body = got.partition(b"\r\n\r\n")
-    fields = dict(line.lower().split(b":", 1) for line in head.split(b"\r\n")[1:])
-    length = int(fields[b"content-length"])
-    left = length - len(body)
-    while left > 0:
-        left -= len(each.recv(min(left, 65536)))
-    return len(head) + 4 + length

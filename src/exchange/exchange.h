@@ -50,6 +50,7 @@ struct service {
 /* The client's connection, as exchanges see it; shared by all exchanges on it. */
 struct client {
 	struct address address; /* the peer, or what a trusted hop said (PROXY protocol) */
+	struct address local;   /* where it connected to: where we listen, or what that hop said */
 	const struct tls_info *tls; /* lives until the end of the turn in which the connection ends; NULL: in clear */
 };
 

@@ -104,6 +104,19 @@ static void read_port(int fd, struct address *address)
 		address->port = address_from_socket(&raw, len).port;
 }
 
+struct address listener_local(int fd, const struct address *bound)
+{
+	static const uint8_t any[16];
+	union socket_address raw;
+	socklen_t len = sizeof(raw);
+
+	if (bound->family == ADDRESS_UNIX || memcmp(bound->ip, any, bound->family == ADDRESS_V4 ? 4 : 16) != 0 ||
+	    getsockname(fd, &raw.any, &len) != 0)
+		return *bound;
+	struct address local = address_from_socket(&raw, len);
+	return address_unmap(&local);
+}
+
 static int bind_and_listen(struct address *address, bool dual, bool shared, const char **error_text)
 {
 	union socket_address raw;

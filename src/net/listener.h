@@ -21,6 +21,12 @@ WARN_UNUSED int listener_bind(struct address *address, bool dual, const char **e
  */
 bool listener_in_use(const struct address *address, bool dual);
 
+/*
+ * Where an accepted connection of a socket bound to `bound` came to: one of the machine's addresses, of which `bound` may stand for all. Costs
+ * a system call only then.
+ */
+struct address listener_local(int fd, const struct address *bound);
+
 struct acceptor;
 
 struct acceptor_ops {

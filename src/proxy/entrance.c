@@ -6,6 +6,7 @@
 
 #include "http/h1/server.h"
 #include "http/h2/server.h"
+#include "net/listener.h"
 #include "net/proxy_protocol.h"
 #include "proxy/entrance_internal.h"
 #include "proxy/tcp.h"
@@ -183,6 +184,8 @@ static bool entrance_read_header(struct entrance *entrance, struct span *bytes)
 		return false;
 	}
 	entrance->client.address = client;
+	if (header.destination.family != ADDRESS_NONE)
+		entrance->client.local = address_unmap(&header.destination);
 	*bytes = span_from(*bytes, header.length);
 	return true;
 }
@@ -320,8 +323,9 @@ bool entrance_awaits_header(const struct proxy_listener *listener, const struct 
 	return listener->proxy_protocol && peers_have(listener->proxy_protocol, peer);
 }
 
-static bool entrance_start(struct conn *conn, const struct proxy_listener *listener, bool header,
-			   const struct entrance_owner_ops *ops, void *owner)
+static bool entrance_start(struct conn *conn, const struct proxy_listener *listener,
+			   const struct client *client, bool header, const struct entrance_owner_ops *ops,
+			   void *owner)
 {
 	struct worker *worker = conn->worker;
 	struct entrance_room *room = entrance_room(worker);
@@ -333,13 +337,14 @@ static bool entrance_start(struct conn *conn, const struct proxy_listener *liste
 		.conn = conn,
 		.worker = worker,
 		.listener = listener,
+		.client = {.local = client->local},
 		.ops = ops,
 		.owner = owner,
 		.deadline = worker->loop.now + listener->service.timeouts->handshake,
 		.state = (uint8_t)(header ? ENTRANCE_HEADER : entrance_first_state(listener)),
 	};
 	if (!header)
-		entrance->client.address = conn->peer;
+		entrance->client.address = client->address;
 	timer_init(&entrance->timer, entrance_on_timer);
 	loop_task_init(&entrance->retire, entrance_free);
 	list_push(&room->open, &entrance->link);
@@ -354,15 +359,17 @@ bool entrance_open(const struct proxy_listener *listener, struct worker *worker,
 {
 	bool header = entrance_awaits_header(listener, peer), good;
 	struct conn *conn = conn_open(worker, fd, peer, NULL, NULL);
-	struct client client = {.address = *peer};
+	struct client client = {.address = *peer, .local = listener->service.local};
 	server_open_fn *open = entrance_codec(listener);
 
 	if (!conn) {
 		close(fd);
 		return false;
 	}
+	if (listener->servers_ask)
+		client.local = listener_local(fd, &client.local);
 	if (header || !open)
-		good = entrance_start(conn, listener, header, ops, owner);
+		good = entrance_start(conn, listener, &client, header, ops, owner);
 	else
 		good = open(conn, &client, &listener->service, ops->on_gone, owner);
 	if (!good)

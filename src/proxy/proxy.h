@@ -31,8 +31,9 @@ struct proxy_listener {
 	enum log_addresses log_addresses; /* never AUTO */
 
 	/* before the first request */
-	struct tls_server **tls;            /* one for each worker, by its index; NULL: in clear */
-	enum listener_http2 http2;          /* with TLS it was told to tls_server_new */
+	bool servers_ask;          /* some group is told where clients connected to (PROXY protocol) */
+	struct tls_server **tls;   /* one for each worker, by its index; NULL: in clear */
+	enum listener_http2 http2; /* with TLS it was told to tls_server_new */
 	const struct peers *proxy_protocol; /* who sends a PROXY header first; NULL: nobody */
 	struct span hsts;                   /* Strict-Transport-Security of every response; empty: none */
 

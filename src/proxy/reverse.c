@@ -175,7 +175,7 @@ static void reverse_try(struct exchange *x, struct proxy_exchange *p)
 {
 	struct upstream_server *server = &p->group->servers[p->server];
 	struct session *session = p->fresh ? NULL : session_pool_take(&server->pool);
-	struct acquire_ends ends = {.source = &p->origin.client, .destination = &x->service->local};
+	struct acquire_ends ends = {.source = &p->origin.client, .destination = &x->client->local};
 
 	p->server_text = server->text;
 	p->reused = session != NULL;

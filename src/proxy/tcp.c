@@ -379,7 +379,7 @@ static void tcp_try(struct exchange *x, struct proxy_exchange *p)
 {
 	struct upstream_server *server = &p->group->servers[p->server];
 
-	struct acquire_ends ends = {.source = &x->client->address, .destination = &x->service->local};
+	struct acquire_ends ends = {.source = &x->client->address, .destination = &x->client->local};
 
 	p->server_text = server->text;
 	if (!acquire_conn(&p->acquire, &tcp_acquire_ops, p->group, server, ends))

@@ -4,6 +4,7 @@
 #include "server/server.h"
 
 #include "config/files.h"
+#include "net/proxy_protocol.h"
 #include "server/server_internal.h"
 
 #include <errno.h>
@@ -102,6 +103,14 @@ static const enum proxy_face faces[] = {
 	[SNAPSHOT_TCP] = PROXY_TCP,
 };
 
+static bool servers_ask(const struct snapshot *snapshot)
+{
+	for (size_t i = 0; i < snapshot->upstream_count; i++)
+		if (snapshot->upstreams[i].proxy_protocol != PROXY_PROTOCOL_OFF)
+			return true;
+	return false;
+}
+
 static void listener_prepare(struct server *server, struct bound *bound)
 {
 	const struct snapshot_listener *origin = bound->origin;
@@ -121,6 +130,7 @@ static void listener_prepare(struct server *server, struct bound *bound)
 		.via = span_of(bound->via),
 		.log_format = (enum log_format)settings->log.format,
 		.log_addresses = log_addresses_of(server, face),
+		.servers_ask = servers_ask(server->snapshot),
 		.http2 = origin->http2,
 		.proxy_protocol = &origin->proxy_protocol,
 		.router = origin->router,

@@ -149,7 +149,7 @@ static bool snapshot_compile(struct snapshot *snapshot, const char *base, struct
 
 	for (size_t face = 0; face < ARRAY_LENGTH(counts); face++)
 		all += counts[face];
-	if (!upstreams_plan(snapshot))
+	if (!upstreams_plan(snapshot, base, diagnostics))
 		return false;
 	snapshot->listeners = arena_zalloc(&snapshot->arena, all + 1, sizeof(*snapshot->listeners));
 	groups = group_names(snapshot);
@@ -229,6 +229,7 @@ void snapshot_release(struct snapshot *snapshot)
 		if (snapshot->listeners[i].tls)
 			listener_tls_unload(snapshot->listeners[i].tls);
 	}
+	upstreams_release(snapshot);
 	struct memory *memory = snapshot->arena.memory;
 	arena_fini(&snapshot->arena);
 	memory_free(memory, snapshot, sizeof(*snapshot));

@@ -48,7 +48,7 @@ static void read_one(struct reading *reading, const char *what, const char *path
 static void read_item(struct reading *reading, const struct listener_certificate *from,
 		      struct tls_material *item)
 {
-	*item = (struct tls_material){from->certificate, from->key, from->ocsp, {0}, {0}, {0}};
+	*item = (struct tls_material){from->certificate, from->key, from->ocsp, {0}, {0}, {0}, false};
 	read_one(reading, "the certificate", from->certificate, from->certificate_place, &item->certificate);
 	if (from->key == from->certificate)
 		item->key = item->certificate;

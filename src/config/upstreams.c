@@ -3,6 +3,153 @@
  */
 #include "config/upstreams.h"
 
+#include "config/files.h"
+#include "net/proxy_protocol.h"
+#include "tls/store.h"
+
+/* Reading the files of one group. */
+struct reading {
+	struct upstream_plan *plan;
+	const char *base;
+	struct arena *arena;
+	struct diagnostics *diagnostics;
+};
+
+/* ---- whom to believe ---- */
+
+static void read_trust(struct reading *reading)
+{
+	const struct setting_string *ca = &reading->plan->settings->tls.ca;
+	struct tls_trust *trust = NULL;
+	struct span pem = {0};
+	const char *why = files_read(reading->arena, reading->base, ca->text, &pem);
+
+	if (!why)
+		trust = tls_trust_new(pem, &why);
+	if (!trust)
+		diagnostics_error(reading->diagnostics, ca->place, "cannot read the certificates of %s: %s",
+				  ca->text, why);
+	reading->plan->trust = trust;
+}
+
+/* The system's certificates are read once, for all groups that need them. */
+static void share_trust(struct reading *reading, struct tls_trust **system)
+{
+	const char *why = NULL;
+
+	if (!*system)
+		*system = tls_trust_system(&why);
+	if (*system)
+		reading->plan->trust = tls_trust_retain(*system);
+	else
+		diagnostics_error(reading->diagnostics, reading->plan->settings->tls.place,
+				  "cannot read the system's certificates (\"ca\" would name a file): %s", why);
+}
+
+/* ---- our own certificate ---- */
+
+static bool read_own(struct reading *reading, const struct setting_string *file, const char *what,
+		     struct span *content)
+{
+	const char *why = files_read(reading->arena, reading->base, file->text, content);
+
+	if (!why && content->len == 0)
+		why = "it is empty";
+	if (why)
+		diagnostics_error(reading->diagnostics, file->place, "cannot read %s %s: %s", what,
+				  file->text, why);
+	return !why;
+}
+
+static void on_complaint(void *owner, size_t index, bool fault, const char *text)
+{
+	struct reading *reading = owner;
+	struct setting_place place = reading->plan->settings->tls.certificate.place;
+
+	if (fault)
+		diagnostics_error(reading->diagnostics, place, "%s", text);
+	else
+		diagnostics_warning(reading->diagnostics, place, "%s", text);
+}
+
+/* Both are kept as they came: each worker makes its own of them. */
+static void read_certificate(struct reading *reading)
+{
+	const struct tls_upstream_settings *tls = &reading->plan->settings->tls;
+	struct upstream_plan *plan = reading->plan;
+	const struct setting_string *key = tls->key.len ? &tls->key : &tls->certificate;
+	unsigned before = reading->diagnostics->errors;
+
+	if (tls->certificate.len == 0) {
+		if (tls->key.len)
+			diagnostics_error(reading->diagnostics, tls->key.place,
+					  "\"key\" needs \"certificate\": what it is the key of");
+		return;
+	}
+	if (!read_own(reading, &tls->certificate, "the certificate", &plan->certificate))
+		return;
+	plan->key = plan->certificate;
+	if (tls->key.len && !read_own(reading, &tls->key, "the private key", &plan->key))
+		return;
+	struct tls_material item = {
+		.certificate_path = tls->certificate.text,
+		.key_path = key->text,
+		.certificate = plan->certificate,
+		.key = plan->key,
+		.client = true,
+	};
+	struct tls_store *store = tls_store_new(&item, 1, on_complaint, reading);
+	if (!store && reading->diagnostics->errors == before)
+		diagnostics_error(reading->diagnostics, tls->certificate.place, "out of memory");
+	tls_store_release(store);
+}
+
+/* ---- a group ---- */
+
+/* A certificate is for a name, and the path of a socket is none. */
+static void check_names(const struct reading *reading)
+{
+	const struct upstream_settings *settings = reading->plan->settings;
+	const struct upstream_server_settings *servers = settings->servers.items;
+
+	if (settings->tls.name.len)
+		return;
+	for (size_t i = 0; i < settings->servers.count; i++)
+		if (span_starts_with(span_make(servers[i].address.text, servers[i].address.len), SPAN("unix:")))
+			diagnostics_error(
+				reading->diagnostics, servers[i].address.place,
+				"a certificate cannot be for a unix socket: say \"name\" in \"tls\" of the group");
+}
+
+static void plan_tls(struct reading *reading, struct tls_trust **system)
+{
+	const struct tls_upstream_settings *tls = &reading->plan->settings->tls;
+
+	if (tls->place.line == 0)
+		return;
+	read_certificate(reading);
+	if (!tls->verify) {
+		if (tls->ca.len)
+			diagnostics_warning(reading->diagnostics, tls->ca.place,
+					    "\"ca\" does nothing while \"verify\" is false");
+		return;
+	}
+	check_names(reading);
+	if (tls->ca.len)
+		read_trust(reading);
+	else
+		share_trust(reading, system);
+}
+
+static void check_protocols(const struct upstream_settings *settings, struct diagnostics *diagnostics)
+{
+	if (settings->http == UPSTREAM_HTTP_2 && settings->proxy_protocol != PROXY_PROTOCOL_OFF)
+		diagnostics_error(
+			diagnostics, settings->proxy_protocol_place,
+			"\"proxy_protocol\" does not go with \"http: 2\": a connection of HTTP/2 is for many "
+			"clients, and the header names one");
+}
+
 /* The group's timeouts with the global ones where it has none of its own. */
 static struct upstream_timeouts plan_timeouts(const struct timeouts_settings *global,
 					      const struct upstream_timeouts *own)
@@ -15,22 +162,43 @@ static struct upstream_timeouts plan_timeouts(const struct timeouts_settings *gl
 	};
 }
 
-bool upstreams_plan(struct snapshot *snapshot)
+bool upstreams_plan(struct snapshot *snapshot, const char *base, struct diagnostics *diagnostics)
 {
 	const struct settings *settings = &snapshot->settings;
 	size_t count = settings->upstreams.count;
 	struct upstream_plan *plans = arena_zalloc(&snapshot->arena, count + 1, sizeof(*plans));
+	struct tls_trust *system = NULL;
 
 	if (!plans)
 		return false;
 	snapshot->upstreams = settings->upstreams.items;
 	snapshot->upstream_count = count;
 	snapshot->plans = plans;
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
+		struct reading reading = {&plans[i], base ? base : "", &snapshot->arena, diagnostics};
 		plans[i] = (struct upstream_plan){
 			.settings = &snapshot->upstreams[i],
 			.limits = &settings->limits,
 			.timeouts = plan_timeouts(&settings->timeouts, &snapshot->upstreams[i].timeouts),
 		};
+		plan_tls(&reading, &system);
+		check_protocols(&snapshot->upstreams[i], diagnostics);
+	}
+	tls_trust_release(system);
 	return true;
+}
+
+static void wipe(struct span bytes)
+{
+	if (bytes.len)
+		explicit_bzero((void *)(uintptr_t)bytes.at, bytes.len);
+}
+
+void upstreams_release(struct snapshot *snapshot)
+{
+	for (size_t i = 0; snapshot->plans && i < snapshot->upstream_count; i++) {
+		tls_trust_release(snapshot->plans[i].trust);
+		wipe(snapshot->plans[i].certificate); /* the key may be in it */
+		wipe(snapshot->plans[i].key);
+	}
 }

@@ -19,8 +19,8 @@ struct session_ops {
 /* Who keeps the session. */
 struct session_owner_ops {
 	/*
-	 * It can carry another exchange: one on it has ended, or the server now allows more. Told again after each exchange; not while it is
-	 * gone.
+	 * It can carry another exchange: one on it has ended, or the server allows more now, or has said for the first time how many
+	 * (HTTP/2's first SETTINGS). Told again after each exchange; not while it is gone.
 	 */
 	void (*on_ready)(struct session *session);
 	/*

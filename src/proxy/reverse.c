@@ -120,6 +120,12 @@ static enum phase_result reverse_mask(struct exchange *x, struct proxy_exchange 
 	    !edits_apply(route->request, &request->fields, &context))
 		return phase_fail(x, ERROR_MEMORY, NULL);
 	request->path = path;
+	/*
+	 * For servers that are told a scheme (HTTP/2): the translated request's, which is what the client spoke to us, or to a hop that is
+	 * trusted (RFC 9113 8.3.1). Whether our connection to the server is secured says nothing of the client's; a server that takes https
+	 * from us on one that is not trusts its gateway, as RFC 9110 7.4 has it.
+	 */
+	request->scheme = p->origin.scheme;
 	http_fields_drop_id(&request->fields, HTTP_FIELD_PROXY_AUTHORIZATION);
 	return PHASE_NEXT;
 }
@@ -171,17 +177,36 @@ static const struct acquire_ops reverse_acquire_ops = {
 	.on_failed = reverse_on_no_session,
 };
 
+/* An upgrade, if HTTP/1.1 may be spoken: few servers know any over HTTP/2 (RFC 9113 8.6, RFC 8441). */
+static bool reverse_needs_http1(const struct exchange *x, const struct proxy_exchange *p)
+{
+	return x->request.protocol.len > 0 && p->group->settings->http == UPSTREAM_HTTP_AUTO;
+}
+
 static void reverse_try(struct exchange *x, struct proxy_exchange *p)
 {
 	struct upstream_server *server = &p->group->servers[p->server];
+<<<<<<< HEAD
 	struct session *session = p->fresh ? NULL : session_pool_take(&server->pool);
 	struct acquire_ends ends = {.source = &p->origin.client, .destination = &x->client->local};
+=======
+	bool http1 = server->speaks != UPSTREAM_SPEAKS_HTTP1 && reverse_needs_http1(x, p);
+	struct session *session = p->fresh || http1 ? NULL : session_pool_take(&server->pool);
+>>>>>>> 886d35d (wip)
 
 	p->server_text = server->text;
 	p->reused = session != NULL;
-	if (session)
+	if (session) {
 		reverse_send(x, p, session);
-	else if (!acquire_session(&p->acquire, &reverse_acquire_ops, p->group, server, ends, p->fresh))
+		return;
+	}
+	struct acquire_wish wish = {
+		.kind = http1 ? ACQUIRE_HTTP1 : ACQUIRE_SESSION,
+		.source = &p->origin.client,
+		.destination = &x->service->local,
+		.fresh = p->fresh,
+	};
+	if (!acquire_start(&p->acquire, &reverse_acquire_ops, p->group, server, &wish))
 		exchange_fail(x, &(struct error){.code = ERROR_MEMORY});
 }
 
@@ -198,6 +223,7 @@ static enum phase_result reverse_hand_over(struct exchange *x, struct proxy_exch
 void reverse_on_up_failed(struct exchange *x, struct proxy_exchange *p, const struct error *error)
 {
 	bool stale = p->reused && error->unanswered;
+	bool refused = error->code == ERROR_UPSTREAM_REFUSED && p->tries < p->group->settings->retries;
 
 	if (!proxy_may_retry(x, p, error)) {
 		exchange_fail(x, error);
@@ -209,7 +235,8 @@ void reverse_on_up_failed(struct exchange *x, struct proxy_exchange *p, const st
 		reverse_try(x, p);
 		return;
 	}
-	if (proxy_pick_another(x, p))
+	/* A server that refuses a stream is alive (RFC 9113 8.7): where there is no other one, it is asked again. */
+	if (proxy_pick_another(x, p) || refused)
 		reverse_try(x, p);
 	else
 		exchange_fail(x, error);

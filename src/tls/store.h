@@ -14,6 +14,7 @@ struct tls_identity; /* one certificate with its chain, key and stapled OCSP res
 struct tls_material {
 	const char *certificate_path, *key_path, *ocsp_path; /* for messages; ocsp_path NULL: none */
 	struct span certificate, key, ocsp;
+	bool client; /* shown to servers: it is for nobody's host */
 };
 
 /*

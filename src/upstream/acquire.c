@@ -3,7 +3,6 @@
  */
 #include "upstream/acquire.h"
 
-#include "http/h1/client.h"
 #include "upstream/attempt_internal.h"
 
 /* A server that allows fewer and fewer exchanges on each new connection keeps nobody waiting for ever. */
@@ -29,8 +28,10 @@ static void acquire_leave(struct acquire *acquire)
 static struct attempt *acquire_find(const struct acquire *acquire)
 {
 	const struct upstream_server *server = acquire->server;
-	uint32_t room = server->most;
+	uint64_t room = acquire->group->settings->streams;
 
+	if (server->most)
+		room = size_min(room, server->most);
 	for (struct link *link = server->attempts.next; link != &server->attempts; link = link->next) {
 		struct attempt *attempt = CONTAINER_OF(link, struct attempt, link);
 		if (!attempt->shared)
@@ -44,14 +45,15 @@ static struct attempt *acquire_find(const struct acquire *acquire)
 /* False: out of memory. */
 static bool acquire_begin(struct acquire *acquire)
 {
-	bool alone = acquire->bare || acquire->server->speaks == UPSTREAM_SPEAKS_HTTP1;
-	struct attempt *attempt = alone ? NULL : acquire_find(acquire);
+	struct attempt *attempt = NULL;
 
+	if (acquire->wish.kind == ACQUIRE_SESSION && acquire->server->speaks != UPSTREAM_SPEAKS_HTTP1)
+		attempt = acquire_find(acquire);
 	if (attempt) {
 		acquire_wait(acquire, attempt);
 		return true;
 	}
-	attempt = attempt_new(acquire->group, acquire->server, acquire->bare);
+	attempt = attempt_new(acquire->group, acquire->server, acquire->wish.kind);
 	if (!attempt)
 		return false;
 	acquire_wait(acquire, attempt);
@@ -59,17 +61,10 @@ static bool acquire_begin(struct acquire *acquire)
 	return true;
 }
 
-bool acquire_session(struct acquire *acquire, const struct acquire_ops *ops, struct upstream_group *group,
-		     struct upstream_server *server, struct acquire_ends ends, bool fresh)
+bool acquire_start(struct acquire *acquire, const struct acquire_ops *ops, struct upstream_group *group,
+		   struct upstream_server *server, const struct acquire_wish *wish)
 {
-	*acquire = (struct acquire){.ops = ops, .group = group, .server = server, .ends = ends, .fresh = fresh};
-	return acquire_begin(acquire);
-}
-
-bool acquire_conn(struct acquire *acquire, const struct acquire_ops *ops, struct upstream_group *group,
-		  struct upstream_server *server, struct acquire_ends ends)
-{
-	*acquire = (struct acquire){.ops = ops, .group = group, .server = server, .ends = ends, .bare = true};
+	*acquire = (struct acquire){.ops = ops, .group = group, .server = server, .wish = *wish};
 	return acquire_begin(acquire);
 }
 
@@ -106,7 +101,7 @@ static void acquire_fail_all(struct attempt *attempt, struct error error)
 static void acquire_again(struct acquire *acquire)
 {
 	struct error error = {.code = ERROR_MEMORY, .unprocessed = true};
-	struct session *session = acquire->fresh ? NULL : session_pool_take(&acquire->server->pool);
+	struct session *session = acquire->wish.fresh ? NULL : session_pool_take(&acquire->server->pool);
 
 	if (session) {
 		acquire->ops->on_session(acquire, session);
@@ -121,41 +116,10 @@ static void acquire_again(struct acquire *acquire)
 	acquire->ops->on_failed(acquire, &error);
 }
 
-/* ---- connections of one exchange ---- */
+/* ---- what came of it ---- */
 
-/* Nobody keeps them: a PROXY header names one client. */
-static void alone_on_ready(struct session *session)
-{
-	session->ops->close(session);
-}
-
-static void alone_on_gone(struct session *session)
-{
-}
-
-static const struct session_owner_ops alone_owner_ops = {
-	.on_ready = alone_on_ready,
-	.on_gone = alone_on_gone,
-};
-
-/* ---- sessions ---- */
-
-static struct session *acquire_open_http1(struct upstream_group *group, struct upstream_server *server,
-					  struct conn *conn)
-{
-	const struct upstream_plan *plan = group->plan;
-	struct h1_client_settings settings = {
-		.response = plan->timeouts.response,
-		.idle = plan->timeouts.pool,
-	};
-	bool alone = plan->settings->proxy_protocol != 0;
-
-	return h1_client_open(conn, &settings, alone ? &alone_owner_ops : &session_pool_owner_ops,
-			      &server->pool);
-}
-
-/* For all that wait, as far as there is room; the others go on waiting elsewhere. */
-static void acquire_serve(struct attempt *attempt, struct session *session)
+/* To all that wait, as far as it has room; the others go on waiting elsewhere. */
+static void acquire_share(struct attempt *attempt, struct session *session)
 {
 	struct session_pool *pool = &attempt->server->pool;
 	struct acquire *acquire;
@@ -171,35 +135,17 @@ static void acquire_serve(struct attempt *attempt, struct session *session)
 	session_pool_settle(pool, session);
 }
 
-static void acquire_open(struct attempt *attempt, struct conn *conn)
+void acquire_on_attempt(struct attempt *attempt, const struct attempt_result *result)
 {
-	struct upstream_group *group = attempt->group;
-	struct upstream_server *server = attempt->server;
-	struct error error = {.code = ERROR_MEMORY, .unprocessed = true};
-	struct session *session = NULL;
-
-	session = acquire_open_http1(group, server, conn);
-	if (!session) {
-		conn_close(conn);
-		acquire_fail_all(attempt, error);
-		return;
-	}
-	if (group->plan->settings->proxy_protocol == 0) {
-		acquire_serve(attempt, session);
-		return;
-	}
-	struct acquire *acquire = acquire_next(attempt);
-	acquire->ops->on_session(acquire, session);
-}
-
-void acquire_on_attempt(struct attempt *attempt, struct conn *conn, struct error error)
-{
-	if (!conn) {
-		acquire_fail_all(attempt, error);
-	} else if (!attempt->bare) {
-		acquire_open(attempt, conn);
+	if (result->pooled) {
+		acquire_share(attempt, result->session);
+	} else if (error_is(&result->error)) {
+		acquire_fail_all(attempt, result->error);
 	} else {
-		struct acquire *acquire = acquire_next(attempt);
-		acquire->ops->on_conn(acquire, conn);
+		struct acquire *acquire = acquire_next(attempt); /* it is not shared: there is one */
+		if (result->session)
+			acquire->ops->on_session(acquire, result->session);
+		else
+			acquire->ops->on_conn(acquire, result->conn);
 	}
 }

@@ -23,35 +23,37 @@ struct acquire_ops {
 	void (*on_failed)(struct acquire *acquire, const struct error *error);
 };
 
-/* Whom the connection is for, as a PROXY header says it. Both are borrowed until the end. */
-struct acquire_ends {
+enum acquire_kind {
+	ACQUIRE_SESSION,
+	ACQUIRE_HTTP1, /* a session of HTTP/1.1, for what only that can do */
+	ACQUIRE_CONN,  /* a connection without a codec */
+};
+
+/* The addresses are what a PROXY header says, and borrowed until the end. */
+struct acquire_wish {
+	enum acquire_kind kind;
 	const struct address *source;      /* the client */
 	const struct address *destination; /* where it connected to */
+	bool fresh;                        /* what is put into the pool meanwhile will not do */
 };
 
 struct acquire {
 	const struct acquire_ops *ops;
 	struct upstream_group *group;
 	struct upstream_server *server;
-	struct acquire_ends ends;
+	struct acquire_wish wish;
 	struct attempt *attempt; /* that is waited for; NULL: none */
 	struct link link;        /* attempt.waiters */
 	uint8_t rounds;          /* attempts that ended without room for it */
-	bool fresh;              /* from the pool it will not do */
-	bool bare;               /* a connection is wanted */
 };
 
 /*
- * A session that is not in the pool now. `fresh`: one that is put there meanwhile will not do either. False: out of memory, and nothing
- * was started. The server is one of the group's, and `acquire` stays where it is until the end.
+ * Starts. The pool is not looked into first. False: out of memory, and nothing was started. The server is one of the group's, and
+ * `acquire` stays where it is until the end.
  */
-WARN_UNUSED bool acquire_session(struct acquire *acquire, const struct acquire_ops *ops,
-				 struct upstream_group *group, struct upstream_server *server,
-				 struct acquire_ends ends, bool fresh);
-/* A connection: as above. */
-WARN_UNUSED bool acquire_conn(struct acquire *acquire, const struct acquire_ops *ops,
-			      struct upstream_group *group, struct upstream_server *server,
-			      struct acquire_ends ends);
+WARN_UNUSED bool acquire_start(struct acquire *acquire, const struct acquire_ops *ops,
+			       struct upstream_group *group, struct upstream_server *server,
+			       const struct acquire_wish *wish);
 
 void acquire_stop(struct acquire *acquire); /* acquire_cancel's */
 

@@ -1,6 +1,6 @@
 /*
- * One attempt to connect to a server of a group: connect, PROXY header. Made and told of by acquire.c, which gives the
- * connection to those that wait for it.
+ * One attempt to connect to a server of a group: connect, PROXY header, TLS handshake, codec. acquire.c makes it, and gives what comes of it to those
+ * that wait for it.
  */
 #ifndef GUISE_UPSTREAM_ATTEMPT_INTERNAL_H
 #define GUISE_UPSTREAM_ATTEMPT_INTERNAL_H
@@ -10,6 +10,9 @@
 
 enum attempt_state {
 	ATTEMPT_CONNECTING,
+	ATTEMPT_GREETING, /* the PROXY header is to leave in clear, before TLS begins */
+	ATTEMPT_SECURING, /* TLS handshake */
+	ATTEMPT_OPENING,  /* HTTP/2: the server's SETTINGS are to come */
 	ATTEMPT_OVER,
 };
 
@@ -18,28 +21,35 @@ struct attempt {
 	struct upstream_group *group;
 	struct upstream_server *server;
 	struct connector connector;
-	struct conn *conn;   /* once connected */
-	struct link link;    /* upstream_server.attempts, shared ones first */
-	struct link waiters; /* struct acquire */
-	uint32_t waiting;    /* of them */
-	uint8_t state;       /* enum attempt_state */
-	bool bare;           /* no codec is wanted */
-	bool shared;         /* others may join, and it goes on when nobody waits any more */
+	struct conn *conn;       /* while greeting and securing */
+	struct session *session; /* while opening */
+	struct timer timer;      /* the same */
+	struct link link;        /* upstream_server.attempts, shared ones first */
+	struct link waiters;     /* struct acquire */
+	uint32_t waiting;        /* of them */
+	uint8_t state;           /* enum attempt_state */
+	uint8_t kind;            /* enum acquire_kind */
+	bool shared;             /* others may join, and it goes on when nobody waits any more */
 	struct loop_task retire;
 };
 
 /* Among the server's attempts, nobody waiting yet. NULL: out of memory. */
 WARN_UNUSED struct attempt *attempt_new(struct upstream_group *group, struct upstream_server *server,
-					bool bare);
+					enum acquire_kind kind);
 /* Starts, for the one that waits now. */
 void attempt_start(struct attempt *attempt);
 /* Ends it; nobody may wait any more. */
 void attempt_stop(struct attempt *attempt);
 
-/*
- * acquire.c, for attempt.c: it is over, with a connection (no ops, reading stopped) or with an error. Comes from the loop, never before
- * attempt_start returns.
- */
-void acquire_on_attempt(struct attempt *attempt, struct conn *conn, struct error error);
+/* What comes of an attempt: one of the three. */
+struct attempt_result {
+	struct conn *conn; /* no ops, reading stopped */
+	struct session *session;
+	bool pooled; /* the session is the pool's, and may be given to many */
+	struct error error;
+};
+
+/* acquire.c, for attempt.c: it is over. Comes from the loop, never before attempt_start returns. */
+void acquire_on_attempt(struct attempt *attempt, const struct attempt_result *result);
 
 #endif

@@ -6,6 +6,17 @@
 #include "upstream/attempt_internal.h"
 #include "upstream/origin.h"
 #include "upstream/room_internal.h"
+#include "upstream/secure_internal.h"
+
+/* As far as the configuration settles it. */
+static enum upstream_speaks upstream_speaks(const struct upstream_settings *settings)
+{
+	if (settings->http == UPSTREAM_HTTP_2)
+		return UPSTREAM_SPEAKS_HTTP2;
+	if (settings->http == UPSTREAM_HTTP_1 || settings->proxy_protocol || !settings->tls.place.line)
+		return UPSTREAM_SPEAKS_HTTP1;
+	return UPSTREAM_SPEAKS_UNKNOWN;
+}
 
 static bool server_init(struct upstream_server *server, struct worker *worker,
 			const struct upstream_server_settings *settings, const struct upstream_settings *group)
@@ -14,7 +25,7 @@ static bool server_init(struct upstream_server *server, struct worker *worker,
 
 	server->settings = settings;
 	server->text = text;
-	server->speaks = UPSTREAM_SPEAKS_HTTP1;
+	server->speaks = (uint8_t)upstream_speaks(group);
 	list_init(&server->attempts);
 	session_pool_init(&server->pool, worker, (uint32_t)size_min(group->keepalive, UINT32_MAX), NULL);
 	if (address_parse(text, &server->address)) {
@@ -54,7 +65,7 @@ static bool group_init(struct upstream_group *group, struct worker *worker, cons
 	/* Workers start at different servers, so that few requests on many workers do not all meet the first. */
 	balance_init(&group->balance, balance_algorithms[settings->balance], group->entries, count,
 		     worker->index);
-	return true;
+	return upstream_secure_init(group, worker);
 }
 
 static void server_give_up(struct upstream_server *server)
@@ -77,6 +88,7 @@ static void group_fini(struct upstream_group *group, struct worker *worker)
 		server_give_up(&group->servers[i]);
 		session_pool_fini(&group->servers[i].pool);
 	}
+	upstream_secure_fini(group);
 	memory_free(worker->memory, group->servers, all * sizeof(*group->servers));
 	memory_free(worker->memory, group->entries, all * sizeof(*group->entries));
 }

@@ -7,6 +7,7 @@
 #include "balance/balance.h"
 #include "exchange/settings.h"
 #include "net/address.h"
+#include "tls/client.h"
 #include "upstream/session_pool.h"
 #include "upstream/settings.h"
 
@@ -15,6 +16,8 @@ struct upstream_plan {
 	const struct upstream_settings *settings;
 	const struct limits_settings *limits;
 	struct upstream_timeouts timeouts; /* ms, all set */
+	struct tls_trust *trust;           /* of `tls`; NULL: servers are not verified */
+	struct span certificate, key;      /* of `tls`, PEM: our own; may be empty */
 };
 
 enum upstream_speaks {
@@ -33,11 +36,13 @@ struct upstream_server {
 	struct link attempts; /* to connect: see acquire.h */
 	uint8_t speaks;       /* enum upstream_speaks: on its last connection */
 	uint32_t most;        /* streams that it allowed on its last HTTP/2 connection; 0: not known */
+	struct tls_peer peer;
 };
 
 struct upstream_group {
 	const struct upstream_plan *plan;
-	const struct upstream_settings *settings; /* the plan's */
+	const struct upstream_settings *settings;  /* the plan's */
+	struct tls_client *tls[TLS_ALPN_NONE + 1]; /* by what is offered; NULL: not needed yet */
 	struct upstream_server *servers;
 	struct balance_entry *entries; /* one for each server */
 	unsigned count;                /* of both */

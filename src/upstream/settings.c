@@ -47,6 +47,7 @@ static const struct setting timeout_rows[] = {
 	{.key = NULL},
 };
 
+static const char *const https[] = {"auto", "1", "2", NULL};            /* enum upstream_http */
 static const char *const proxy_protocols[] = {"off", "v1", "v2", NULL}; /* enum proxy_protocol */
 
 const struct setting upstream_rows[] = {
@@ -90,14 +91,49 @@ const struct setting upstream_rows[] = {
 		.example = "2",
 	},
 	{
+		.key = "tls",
+		.kind = SETTING_STRUCT,
+		.offset = offsetof(struct upstream_settings, tls),
+		.place_offset = offsetof(struct upstream_settings, tls) +
+				offsetof(struct tls_upstream_settings, place),
+		.rows = tls_upstream_rows,
+		.summary = "The servers are spoken to over TLS; `{}` is enough. Their certificates must be good for the host in "
+			   "`address`, or for `name`.",
+		.example = "{ca: ca.pem, name: api.internal, certificate: me.pem, key: me.key}",
+	},
+	{
+		.key = "http",
+		.kind = SETTING_CHOICE,
+		.offset = offsetof(struct upstream_settings, http),
+		.place_offset = offsetof(struct upstream_settings, http_place),
+		.fallback = "auto",
+		.choices = https,
+		.summary = "Which HTTP the servers are spoken to with: `auto` (over TLS what a server picks by ALPN, else HTTP/1.1), "
+			   "`1` or `2`. `2` without `tls` is HTTP/2 by prior knowledge (\"h2c\"). With `auto`, upgrades (WebSocket) go "
+			   "over HTTP/1.1; with `2`, WebSocket is an extended CONNECT (RFC 8441).",
+		.example = "\"2\"",
+	},
+	{
+		.key = "streams",
+		.kind = SETTING_COUNT,
+		.offset = offsetof(struct upstream_settings, streams),
+		.fallback = "100",
+		.min = 1,
+		.max = 10000,
+		.summary = "Exchanges at a time on one HTTP/2 connection, if the server does not allow fewer. More than these "
+			   "open another connection.",
+		.example = "32",
+	},
+	{
 		.key = "proxy_protocol",
 		.kind = SETTING_CHOICE,
 		.offset = offsetof(struct upstream_settings, proxy_protocol),
 		.place_offset = offsetof(struct upstream_settings, proxy_protocol_place),
 		.fallback = "off",
 		.choices = proxy_protocols,
-		.summary = "Begins each connection with a PROXY protocol header that names the client, `v1` (text) or `v2` "
-			   "(binary). Such a connection carries one exchange and is not kept.",
+		.summary =
+			"Begins each connection with a PROXY protocol header that names the client, `v1` (text) or `v2` "
+			"(binary). Such a connection carries one exchange and is not kept; HTTP/2 is not spoken on it.",
 		.example = "v2",
 	},
 	{

@@ -4,7 +4,14 @@
 #ifndef GUISE_UPSTREAM_SETTINGS_H
 #define GUISE_UPSTREAM_SETTINGS_H
 
-#include "core/setting.h"
+#include "tls/settings.h"
+
+/* Which HTTP a group's servers speak. In the order of the choices. */
+enum upstream_http {
+	UPSTREAM_HTTP_AUTO, /* over TLS what ALPN says, else 1 */
+	UPSTREAM_HTTP_1,
+	UPSTREAM_HTTP_2, /* in clear by prior knowledge (RFC 9113 3.3) */
+};
 
 /* One server. `address` has been checked: see upstream_check_address. */
 struct upstream_server_settings {
@@ -24,9 +31,12 @@ struct upstream_settings {
 	int balance;                 /* index in balance_algorithms (balance/balance.h) */
 	uint64_t keepalive;          /* idle connections kept, for each worker and server */
 	uint64_t retries;            /* other servers tried when nothing was processed */
-	int proxy_protocol;          /* enum proxy_protocol (net/proxy_protocol.h) */
+	struct tls_upstream_settings tls;
+	int http;           /* enum upstream_http */
+	uint64_t streams;   /* exchanges at a time on one HTTP/2 connection */
+	int proxy_protocol; /* enum proxy_protocol (net/proxy_protocol.h) */
 	struct upstream_timeouts timeouts;
-	struct setting_place proxy_protocol_place;
+	struct setting_place http_place, proxy_protocol_place;
 	struct setting_place place;
 };
 

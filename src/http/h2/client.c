@@ -259,6 +259,7 @@ static void h2_client_on_lost(struct h2_conn *h2, struct h2_stream *stream, cons
 	struct exchange *x = stream->stream.exchange;
 	struct error mine = *error;
 
+	h2_client_leave(h2_client_of(h2)); /* or who tries again would be given this one */
 	h2_client_of(h2)->session.running--;
 	mine.unprocessed |= !stream->sent;
 	mine.unanswered = stream->heads == 0;
@@ -302,9 +303,13 @@ static void h2_client_on_settings(struct h2_client *client)
 	uint32_t allowed = nghttp2_session_get_remote_settings(client->h2.session,
 							       NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
 	uint32_t before = client->session.most;
+	bool first = !client->settled;
 
+	client->settled = true;
 	client->session.most = (uint32_t)size_min(client->settings.streams, allowed);
-	if (client->session.most > before && client->session.running == before && !client->gone)
+	if (client->gone)
+		return;
+	if (first || (client->session.most > before && client->session.running == before))
 		client->session.owner_ops->on_ready(&client->session);
 }
 
@@ -434,6 +439,8 @@ struct session *h2_client_open(struct conn *conn, const struct h2_client_setting
 					   .conn = conn,
 					   .most = settings->streams};
 	list_init(&client->session.link);
+	if (settings->idle)
+		h2_conn_tick_in(&client->h2, settings->idle);
 	h2_conn_wake(&client->h2);
 	conn_read_start(conn);
 	return &client->session;

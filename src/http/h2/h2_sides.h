@@ -28,7 +28,8 @@ struct h2_client {
 	struct h2_conn h2;
 	struct session session;
 	struct h2_client_settings settings;
-	bool gone; /* the owner has been told */
+	bool settled; /* the server's first SETTINGS have come */
+	bool gone;    /* the owner has been told */
 };
 
 #endif

@@ -1,0 +1,22 @@
+/*
+ * TLS towards the servers of a group, on one worker.
+ */
+#ifndef GUISE_UPSTREAM_SECURE_INTERNAL_H
+#define GUISE_UPSTREAM_SECURE_INTERNAL_H
+
+#include "upstream/acquire.h"
+
+static inline bool upstream_is_secure(const struct upstream_group *group)
+{
+	return group->settings->tls.place.line != 0;
+}
+
+/* Harmless for a group without TLS. False: out of memory. */
+WARN_UNUSED bool upstream_secure_init(struct upstream_group *group, struct worker *worker);
+void upstream_secure_fini(struct upstream_group *group);
+
+/* Begins the handshake: see tls_connect. False: out of memory. */
+WARN_UNUSED bool upstream_secure(struct upstream_group *group, struct upstream_server *server,
+				 struct conn *conn, enum acquire_kind kind);
+
+#endif

@@ -111,6 +111,11 @@ static inline void stage_listener(struct stage *stage, size_t index)
 	const struct snapshot_listener *origin = &stage->snapshot->listeners[index];
 	struct proxy_listener *listener = &stage->listeners[index];
 	const struct settings *settings = &stage->snapshot->settings;
+	static const enum proxy_face faces[] = {
+		[SNAPSHOT_FORWARD] = PROXY_FORWARD,
+		[SNAPSHOT_REVERSE] = PROXY_REVERSE,
+		[SNAPSHOT_TCP] = PROXY_TCP,
+	};
 
 	*listener = (struct proxy_listener){
 		.service = {.ops = &proxy_exchange_ops,
@@ -119,7 +124,7 @@ static inline void stage_listener(struct stage *stage, size_t index)
 			    .scheme = SPAN("http"),
 			    .local = origin->addresses[0].address,
 			    .owner = listener},
-		.face = origin->face == SNAPSHOT_FORWARD ? PROXY_FORWARD : PROXY_REVERSE,
+		.face = faces[origin->face],
 		.text = SPAN("stage:80"),
 		.name = span_make(settings->name.text, settings->name.len),
 		.via = SPAN("guise-1"),
@@ -132,6 +137,7 @@ static inline void stage_listener(struct stage *stage, size_t index)
 		.rules = origin->rules,
 		.own = &stage->own,
 		.mask = origin->mask,
+		.tcp = origin->tcp,
 	};
 }
 

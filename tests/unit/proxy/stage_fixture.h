@@ -1,5 +1,5 @@
 /*
- * What tests of whole exchanges share: the stage with a small configuration of both faces, and words for what was heard.
+ * What tests of whole exchanges share: the stage with a small configuration of each face, and words for what was heard.
  */
 #ifndef GUISE_TESTS_STAGE_FIXTURE_H
 #define GUISE_TESTS_STAGE_FIXTURE_H
@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-enum { FORWARD, REVERSE }; /* listeners */
+enum { FORWARD, REVERSE, TCP, TCP_NAMES }; /* listeners */
 
 static const char stage_yaml[] =
 	"limits: {memory: 64 MiB, request_line: 512, field_line: 512, fields: 20, head: 2 KiB, body: 64 KiB, flow: 4 KiB,\n"
@@ -29,6 +29,9 @@ static const char stage_yaml[] =
 	"      - {path: /large, to: web, limits: {body: 100 MiB}}\n"
 	"      - {path: /pair, to: pair}\n"
 	"      - {to: web}\n"
+	"tcp:\n"
+	"  - {listen: 127.0.0.1:5432, to: pair}\n"
+	"  - {listen: 127.0.0.1:8443, routes: [{sni: a.test, to: web}, {sni: b.test, to: pair}]}\n"
 	"upstreams:\n"
 	"  web: {servers: [\"10.9.0.1:80\"], keepalive: 2}\n"
 	"  pair: {servers: [\"10.9.0.1:80\", \"10.9.0.2:80\"], retries: 1}\n";

@@ -95,6 +95,35 @@ static void try_tunnel(void)
 	}
 }
 
+/* A ClientHello for a.test. */
+static const char hello[] = "\x16\x03\x01\0\x3e\x01\0\0\x3a\x03\x03"
+			    "0123456789abcdef0123456789abcdef"
+			    "\0\0\x02\x13\x01\x01\0\0\x0f\0\0\0\x0b\0\x09\0\0\x06"
+			    "a.test";
+
+static void try_tcp(void)
+{
+	static const char piece[9000];
+	struct span all = span_make((const uint8_t *)hello, sizeof(hello) - 1);
+
+	for (unsigned i = 0; i < 4; i++) {
+		if (!stage_connect(&stage, 1, i % 2 ? TCP : TCP_NAMES))
+			continue;
+		stage.refuse_next = i == 1 ? ECONNREFUSED : 0;
+		stage_send(&stage.clients[1], span_first(all, 20));
+		stage_turns(&stage, 2);
+		stage_send(&stage.clients[1], span_from(all, 20));
+		stage_turns(&stage, 2);
+		for (unsigned j = 0; j < 3; j++) {
+			stage_send(&stage.clients[1], span_make((const uint8_t *)piece, sizeof(piece)));
+			try_server("back");
+		}
+	}
+	if (stage_connect(&stage, 1, TCP_NAMES))
+		try(&stage.clients[1], "\x16\x03");
+	stage_pass(&stage, 20000);
+}
+
 static void try_refusals(void)
 {
 	static const char *const requests[] = {
@@ -152,6 +181,11 @@ static void test_tunnel(void **state)
 	all_allocations(try_tunnel);
 }
 
+static void test_tcp(void **state)
+{
+	all_allocations(try_tcp);
+}
+
 static void test_refusals(void **state)
 {
 	all_allocations(try_refusals);
@@ -197,10 +231,11 @@ static void test_pressure(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_get),     cmocka_unit_test(test_post),
-		cmocka_unit_test(test_upgrade), cmocka_unit_test(test_forward),
-		cmocka_unit_test(test_tunnel),  cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_groups),  cmocka_unit_test(test_pressure),
+		cmocka_unit_test(test_get),      cmocka_unit_test(test_post),
+		cmocka_unit_test(test_upgrade),  cmocka_unit_test(test_forward),
+		cmocka_unit_test(test_tunnel),   cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_tcp),      cmocka_unit_test(test_groups),
+		cmocka_unit_test(test_pressure),
 	};
 	return cmocka_run_group_tests(tests, group_set_up, group_tear_down);
 }

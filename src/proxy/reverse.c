@@ -186,13 +186,8 @@ static bool reverse_needs_http1(const struct exchange *x, const struct proxy_exc
 static void reverse_try(struct exchange *x, struct proxy_exchange *p)
 {
 	struct upstream_server *server = &p->group->servers[p->server];
-<<<<<<< HEAD
-	struct session *session = p->fresh ? NULL : session_pool_take(&server->pool);
-	struct acquire_ends ends = {.source = &p->origin.client, .destination = &x->client->local};
-=======
 	bool http1 = server->speaks != UPSTREAM_SPEAKS_HTTP1 && reverse_needs_http1(x, p);
 	struct session *session = p->fresh || http1 ? NULL : session_pool_take(&server->pool);
->>>>>>> 886d35d (wip)
 
 	p->server_text = server->text;
 	p->reused = session != NULL;
@@ -203,7 +198,7 @@ static void reverse_try(struct exchange *x, struct proxy_exchange *p)
 	struct acquire_wish wish = {
 		.kind = http1 ? ACQUIRE_HTTP1 : ACQUIRE_SESSION,
 		.source = &p->origin.client,
-		.destination = &x->service->local,
+		.destination = &x->client->local,
 		.fresh = p->fresh,
 	};
 	if (!acquire_start(&p->acquire, &reverse_acquire_ops, p->group, server, &wish))

@@ -379,12 +379,8 @@ static void tcp_try(struct exchange *x, struct proxy_exchange *p)
 {
 	struct upstream_server *server = &p->group->servers[p->server];
 
-<<<<<<< HEAD
-	struct acquire_ends ends = {.source = &x->client->address, .destination = &x->client->local};
-=======
 	struct acquire_wish wish = {
-		.kind = ACQUIRE_CONN, .source = &x->client->address, .destination = &x->service->local};
->>>>>>> 886d35d (wip)
+		.kind = ACQUIRE_CONN, .source = &x->client->address, .destination = &x->client->local};
 
 	p->server_text = server->text;
 	if (!acquire_start(&p->acquire, &tcp_acquire_ops, p->group, server, &wish))

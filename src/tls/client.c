@@ -188,6 +188,17 @@ fail:
 	return false;
 }
 
+/* In TLS 1.2 OpenSSL does not tell of a ticket that came in place of the one that was used. */
+static void keep_renewed(struct tls *tls)
+{
+	struct tls_peer *peer = tls->side;
+
+	if (SSL_get_session(tls->ssl) == peer->session)
+		return;
+	SSL_SESSION_free(peer->session);
+	peer->session = SSL_get1_session(tls->ssl);
+}
+
 bool tls_client_done(struct tls *tls)
 {
 	const uint8_t *protocol;
@@ -201,5 +212,7 @@ bool tls_client_done(struct tls *tls)
 	tls->info.version = SSL_get_version(tls->ssl);
 	tls->info.cipher = SSL_CIPHER_standard_name(SSL_get_current_cipher(tls->ssl));
 	tls->info.resumed = SSL_session_reused(tls->ssl);
+	if (tls->info.resumed && SSL_version(tls->ssl) == TLS1_2_VERSION)
+		keep_renewed(tls);
 	return true;
 }

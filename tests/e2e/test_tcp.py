@@ -1,4 +1,4 @@
-"""Tcp listeners: bytes handed on as they come, to one group or by the name in the ClientHello, which nobody here decrypts."""
+"""Tcp listeners: bytes handed on as they come, to one group or by the name in the ClientHello, which is not decrypted."""
 
 import os
 import signal
@@ -14,6 +14,7 @@ from support.origin import OK, answering
 from support.process import sanitizer
 from support.servers import Curl, program
 from support.waiting import Stopwatch, stays_true, wait_for
+from support.wire import Truncated
 
 MIB = 1 << 20
 
@@ -647,3 +648,66 @@ def test_drain_closes_who_has_said_nothing(stage, shops):
     silent.expect_end()
     hello.client.close()
     guise.wait_exit(5)
+
+
+# TLS with the servers: the client speaks in clear, its bytes go on in TLS
+
+@pytest.mark.parametrize("header", ["off", "v2"])
+def test_tls_towards_the_server(stage, certificates, header):
+    certificate, key = certificates("db.example")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    seen = {}
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    context.sni_callback = lambda sock, name, _: seen.update(name=name)
+
+    def script(peer):
+        if header != "off":
+            seen["header"] = peer.sock.recv(28, socket.MSG_WAITALL)
+        with context.wrap_socket(peer.sock, server_side=True) as secure:
+            seen["alpn"] = secure.selected_alpn_protocol()
+            while data := secure.recv(65536):
+                secure.sendall(data)
+            secure.unwrap()
+    origin = stage.origin(script)
+    guise = stage.guise(settings.tcp(origin, upstream={"proxy_protocol": header,
+                                                       "tls": {"ca": str(certificate), "name": "db.example"}}))
+    client = stage.client(guise.tcp)
+    data = os.urandom(300_000)
+    pusher = threading.Thread(target=lambda: (client.send(data), client.half_close()), daemon=True)
+    pusher.start()
+    assert client.read_to_end() == data
+    pusher.join(10)
+    assert seen["name"] == "db.example" and seen["alpn"] is None
+    assert header == "off" or seen["header"][:12] == b"\r\n\r\n\0\r\nQUIT\n"
+    entry = guise.wait_log()
+    assert entry["in"] == entry["out"] == len(data) and entry["error"] is None
+
+
+def test_server_with_another_certificate(stage, certificates):
+    origin = stage.origin(tls_server(*certificates("blog.example"), b"the blog"))
+    guise = stage.guise(settings.tcp(origin, upstream={"tls": {"ca": str(certificates("db.example")[0]), "name": "db.example"}}))
+    client = stage.client(guise.tcp)
+    client.send(b"secret")
+    client.expect_end()
+    entry = guise.wait_log()
+    assert "certificate" in entry["error"] and entry["out"] == 0
+
+
+def test_server_that_ends_without_a_close_notify(stage, certificates):
+    """RFC 8446 6.1: that may be an attacker's doing, so the client must not take it for a good end."""
+    certificate, key = certificates("db.example")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+
+    def script(peer):
+        with context.wrap_socket(peer.sock, server_side=True) as secure:
+            secure.sendall(b"not all")
+            secure.recv(1)
+    guise = stage.guise(settings.tcp(stage.origin(script), upstream={"tls": {"ca": str(certificate), "name": "db.example"}}))
+    client = stage.client(guise.tcp)
+    assert client.read_exact(7) == b"not all"
+    client.send(b"x")
+    with pytest.raises(Truncated):
+        client.read_to_end()
+    assert guise.wait_log()["error"] is not None

@@ -88,7 +88,8 @@ static uint8_t *own(struct tls *tls, struct span name, size_t extra)
 
 	if (!owned)
 		return NULL;
-	memcpy(owned, name.at, name.len);
+	if (name.len)
+		memcpy(owned, name.at, name.len);
 	memory_free(memory, tls->owned, tls->owned_size);
 	tls->owned = owned;
 	tls->owned_size = (uint32_t)(name.len + extra);

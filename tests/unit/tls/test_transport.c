@@ -316,7 +316,7 @@ static void who_closes_says_so(void **state)
 	scene_start(&scene, state, TLS1_3_VERSION);
 	scene_connect(&scene);
 	side_write(&scene.side, SPAN("bye"));
-	conn_close(scene.side.conn);
+	side_end(&scene.side, conn_close);
 	TURN_UNTIL(scene.fixture, &scene.peer, scene.peer.ended);
 	peer_step(&scene.peer);
 	assert_true(scene.peer.closed);
@@ -324,7 +324,7 @@ static void who_closes_says_so(void **state)
 	scene_close(&scene);
 
 	scene_connect(&scene);
-	conn_reset(scene.side.conn);
+	side_end(&scene.side, conn_reset);
 	TURN_UNTIL(scene.fixture, &scene.peer, scene.peer.ended);
 	peer_step(&scene.peer);
 	assert_false(scene.peer.closed);
@@ -337,7 +337,7 @@ static void who_closes_says_so(void **state)
 	side_write(&scene.side, span_make(bytes, len));
 	for (unsigned i = 0; i < 5; i++)
 		turn(scene.fixture, &scene.peer);
-	conn_close(scene.side.conn);
+	side_end(&scene.side, conn_close);
 	scene.peer.paused = false;
 	TURN_UNTIL(scene.fixture, &scene.peer, scene.peer.ended);
 	assert_true(scene.peer.got_len < len);
@@ -354,13 +354,12 @@ static void lingering_ends_in_order(void **state)
 	scene_start(&scene, state, TLS1_3_VERSION);
 	scene_connect(&scene);
 	side_write(&scene.side, SPAN("the last response"));
-	conn_linger(scene.side.conn);
+	side_end(&scene.side, conn_linger);
 	TURN_UNTIL(scene.fixture, &scene.peer, scene.peer.closed && scene.peer.ended);
 	assert_string_equal(scene.peer.got, "the last response");
 	peer_close(&scene.peer);
 	TURN_UNTIL(scene.fixture, NULL, conn_count(&scene.fixture->worker) == 0);
-	free(scene.side.bytes);
-	peer_free(&scene.peer);
+	scene_close(&scene);
 	scene_stop(&scene);
 }
 

@@ -63,7 +63,7 @@ static inline int tear_down(void **state)
 /* ---- our side ---- */
 
 struct side {
-	struct conn *conn;
+	struct conn *conn; /* NULL: ended */
 	struct worker *worker;
 	uint8_t *bytes; /* all that was read */
 	size_t len, capacity;
@@ -80,6 +80,13 @@ static inline void side_write(struct side *side, struct span bytes)
 
 	assert_true(chunk_queue_copy(&side->worker->buffers, &queue, bytes));
 	conn_write(side->conn, &queue);
+}
+
+/* By conn_close, conn_reset or conn_linger. */
+static inline void side_end(struct side *side, void (*how)(struct conn *conn))
+{
+	how(side->conn);
+	side->conn = NULL;
 }
 
 static inline void side_on_read(struct conn *conn, struct block *lent, struct span bytes)
@@ -118,7 +125,7 @@ static inline void side_on_fail(struct conn *conn, const struct error *error)
 	side->fails++;
 	side->error = *error;
 	if (side->close_on_fail)
-		conn_close(conn);
+		side_end(side, conn_close);
 }
 
 static inline void side_on_connect(struct conn *conn)
@@ -129,7 +136,7 @@ static inline void side_on_connect(struct conn *conn)
 	if (side->say)
 		side_write(side, span_of(side->say));
 	if (side->close_on_connect)
-		conn_close(conn);
+		side_end(side, conn_close);
 }
 
 static const struct conn_ops side_ops = {
@@ -298,7 +305,8 @@ static inline void pair_open(struct fixture *fixture, struct side *side, struct 
 
 static inline void side_close(struct fixture *fixture, struct side *side)
 {
-	conn_close(side->conn);
+	if (side->conn)
+		side_end(side, conn_close);
 	loop_turn(&fixture->worker.loop, 0);
 	free(side->bytes);
 	side->bytes = NULL;

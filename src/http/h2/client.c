@@ -90,15 +90,18 @@ static void h2_client_on_malformed(struct h2_stream *stream, const struct error 
 	h2_client_fail(stream, *error, NGHTTP2_PROTOCOL_ERROR);
 }
 
-/* A 2xx to an extended CONNECT is what HTTP/1 calls 101 (RFC 8441 5.1). */
+/* A 2xx to an extended CONNECT is what HTTP/1 calls 101 (RFC 8441 5.1); any other final answer has a body as usual. */
 static bool h2_client_switch(struct h2_stream *stream)
 {
 	struct exchange *x = stream->stream.exchange;
 
-	if (!stream->extended || x->response.status < 200 || x->response.status >= 300)
+	if (!stream->extended || http_status_is_interim(x->response.status))
 		return true;
-	stream->tunnel = true;
-	return h2_response_switch(&x->response, &x->request, &x->arena);
+	stream->tunnel = x->response.status >= 200 && x->response.status < 300;
+	if (stream->tunnel)
+		return h2_response_switch(&x->response, &x->request, &x->arena);
+	h2_stream_on_readable(&stream->stream); /* the end of a request that has no body */
+	return true;
 }
 
 static void h2_client_on_head(struct h2_stream *stream, bool ended)

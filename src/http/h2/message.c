@@ -227,7 +227,8 @@ static bool field_keep(struct h2_message *message, enum http_field_id id, struct
 	uint8_t *room = arena_alloc(message->arena, copied + value.len);
 	if (!room)
 		return h2_fail(message, ERROR_MEMORY, NULL);
-	memcpy(room, name.at, copied);
+	if (copied)
+		memcpy(room, name.at, copied);
 	if (value.len)
 		memcpy(room + copied, value.at, value.len);
 	struct span kept = known ? h2_field_names[id] : span_make(room, copied);

@@ -75,9 +75,10 @@ static inline void take_field(struct h2_bench *bench, struct span name, struct s
 {
 	uint8_t *bytes = malloc(name.len + value.len + 1);
 	assert_non_null(bytes);
-	memcpy(bytes, name.at, name.len);
-	if (value.len)
-		memcpy(bytes + name.len, value.at, value.len);
+	for (size_t i = 0; i < name.len; i++)
+		bytes[i] = name.at[i];
+	for (size_t i = 0; i < value.len; i++)
+		bytes[name.len + i] = value.at[i];
 	h2_message_field(&bench->message, span_make(bytes, name.len), span_make(bytes + name.len, value.len));
 	memset(bytes, '!', name.len + value.len);
 	free(bytes);

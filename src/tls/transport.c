@@ -430,11 +430,12 @@ static ssize_t encrypt(struct tls *tls, const struct iovec *vectors, unsigned co
 {
 	struct source from = {vectors, count, 0};
 	size_t total = 0, written, offered = 0;
+	bool ticket = tls->ticket_due;
 
 	tls_enter(tls, span_make(NULL, 0));
 	for (unsigned i = 0; i < count; i++)
 		offered += vectors[i].iov_len;
-	if (tls->ticket_due) {
+	if (ticket) {
 		tls->ticket_due = false;
 		(void)SSL_new_session_ticket(tls->ssl);
 	} else {
@@ -450,6 +451,8 @@ static ssize_t encrypt(struct tls *tls, const struct iovec *vectors, unsigned co
 		}
 		total += written;
 	}
+	if (ticket) /* the message of a handshake took a buffer to read into, which would stay */
+		(void)SSL_free_buffers(tls->ssl);
 	if (!tls_push(tls))
 		tls_broke(tls, usual_code(tls), errno, NULL);
 	if (tls->state != TLS_FAILED)

@@ -14,6 +14,7 @@
 #include "http/h2/server.h"
 #include "net/resolver.h"
 #include "proxy/entrance.h"
+#include "tls/server.h"
 #include "upstream/group.h"
 
 #include <errno.h>
@@ -178,8 +179,9 @@ static inline void stage_start(struct stage *stage)
 		stage->clients[i] = (struct stage_peer){.fd = -1};
 	memory_init(&stage->memory, stage->snapshot->settings.limits.memory);
 	ENSURE(worker_init(worker, 0, &stage->memory, stage->log));
-	ENSURE(conn_room_init(worker) && resolver_init(worker, &stage->names) && exchange_room_init(worker) &&
-	       h1_room_init(worker) && h2_room_init(worker) && entrance_room_init(worker) &&
+	ENSURE(conn_room_init(worker) && resolver_init(worker, &stage->names) && tls_room_init(worker, 64) &&
+	       exchange_room_init(worker) && h1_room_init(worker) && h2_room_init(worker) &&
+	       entrance_room_init(worker) &&
 	       upstream_room_init(worker, stage->snapshot->plans, stage->snapshot->upstream_count));
 	stage->working = true;
 }
@@ -306,6 +308,7 @@ static inline void stage_stop(struct stage *stage)
 	memory_fail_every(&stage->memory, 0);
 	entrance_cut(worker);
 	upstream_drain(worker);
+	stage_turns(stage, 2);
 	stage_pass(stage, 40 * 1000); /* longer than any linger */
 	stage_turns(stage, 2);
 	ENSURE(exchange_count(worker) == 0);
@@ -318,6 +321,7 @@ static inline void stage_stop(struct stage *stage)
 	h1_room_fini(worker);
 	exchange_room_fini(worker);
 	conn_room_fini(worker);
+	tls_room_fini(worker);
 	worker_fini(worker);
 	ENSURE(atomic_load(&stage->memory.used) == 0);
 	for (unsigned i = 0; i < STAGE_CLIENTS; i++) {

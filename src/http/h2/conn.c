@@ -444,9 +444,9 @@ bool h2_conn_init(struct h2_conn *h2, struct conn *conn, const struct h2_role *r
 {
 	struct h2_room *room = h2_room(conn->worker);
 	int failed = server ? nghttp2_session_server_new3(&h2->session, room->callbacks, h2,
-							  room->server_option, &room->allocator) :
+							  room->server_option, &room->allocator.table) :
 			      nghttp2_session_client_new3(&h2->session, room->callbacks, h2,
-							  room->client_option, &room->allocator);
+							  room->client_option, &room->allocator.table);
 	if (failed)
 		return false;
 	h2->error = error_make(server ? ERROR_CLIENT_GONE : ERROR_UPSTREAM_CLOSED,

@@ -7,6 +7,7 @@
 
 #include "exchange/session.h"
 #include "http/date.h"
+#include "http/h2/allocator.h"
 #include "http/h2/budget.h"
 #include "http/h2/client.h"
 #include "http/h2/message.h"
@@ -21,7 +22,7 @@ struct h2_room {
 	struct http_date date;
 	nghttp2_session_callbacks *callbacks;
 	nghttp2_option *server_option, *client_option;
-	nghttp2_mem allocator;           /* counts against limits.memory */
+	struct h2_allocator allocator;
 	uint64_t abuses[H2_ABUSE_KINDS]; /* connections that ended by each */
 };
 

@@ -5,53 +5,12 @@
 
 #include "http/h2/h2_sides.h"
 
-#include <malloc.h>
-#include <stdlib.h>
-
 enum {
 	CONNECTIONS_KEPT = 256,  /* free connection objects held for reuse */
 	ACKNOWLEDGEMENTS = 1000, /* of PING and SETTINGS that wait to be written */
 };
 
 const char h2_preface[H2_PREFACE_LENGTH + 1] = NGHTTP2_CLIENT_MAGIC;
-
-/* ---- nghttp2's memory counts like ours; blocks know their size ---- */
-
-static void *counted(struct memory *memory, void *block)
-{
-	if (!block || memory_take(memory, malloc_usable_size(block)))
-		return block;
-	free(block);
-	return NULL;
-}
-
-static void *h2_malloc(size_t bytes, void *memory)
-{
-	return counted(memory, malloc(bytes));
-}
-
-static void *h2_calloc(size_t count, size_t bytes, void *memory)
-{
-	return counted(memory, calloc(count, bytes));
-}
-
-static void h2_free(void *block, void *memory)
-{
-	if (block)
-		memory_give(memory, malloc_usable_size(block));
-	free(block);
-}
-
-static void *h2_realloc(void *block, size_t bytes, void *memory)
-{
-	void *larger = h2_malloc(bytes, memory);
-
-	if (!larger || !block)
-		return larger;
-	memcpy(larger, block, size_min(bytes, malloc_usable_size(block)));
-	h2_free(block, memory);
-	return larger;
-}
 
 /* ---- options ---- */
 
@@ -75,9 +34,8 @@ bool h2_room_init(struct worker *worker)
 	struct h2_room *room = memory_alloc(worker->memory, sizeof(*room));
 	if (!room)
 		return false;
-	*room = (struct h2_room){
-		.allocator = {worker->memory, h2_malloc, h2_free, h2_calloc, h2_realloc},
-	};
+	*room = (struct h2_room){0};
+	h2_allocator_init(&room->allocator, worker->memory);
 	pool_init(&room->servers, worker->memory, sizeof(struct h2_server), CONNECTIONS_KEPT);
 	pool_init(&room->clients, worker->memory, sizeof(struct h2_client), CONNECTIONS_KEPT);
 	list_init(&room->open);
@@ -93,6 +51,7 @@ void h2_room_fini(struct worker *worker)
 	nghttp2_session_callbacks_del(room->callbacks);
 	nghttp2_option_del(room->server_option);
 	nghttp2_option_del(room->client_option);
+	h2_allocator_fini(&room->allocator);
 	pool_fini(&room->servers);
 	pool_fini(&room->clients);
 	memory_free(worker->memory, room, sizeof(*room));

@@ -33,6 +33,7 @@ void flow_init(struct flow *flow, struct worker *worker, size_t window)
 void flow_fini(struct flow *flow)
 {
 	flow->source = flow->sink = NULL;
+	flow_forget(flow);
 	chunk_queue_clear(&flow->worker->buffers, &flow->queue);
 }
 
@@ -105,8 +106,62 @@ void flow_take(struct flow *flow, struct chunk_queue *to)
 	chunk_queue_move_all(to, &flow->queue);
 }
 
+/* ---- beginning anew ---- */
+
+void flow_keep(struct flow *flow, struct flow_kept *kept, size_t most)
+{
+	if (flow->kept || flow->total > flow->queue.bytes)
+		return;
+	*kept = (struct flow_kept){.most = most};
+	flow->kept = kept;
+}
+
+void flow_forget(struct flow *flow)
+{
+	if (!flow->kept)
+		return;
+	chunk_queue_clear(&flow->worker->buffers, &flow->kept->bytes);
+	flow->kept = NULL;
+}
+
+bool flow_can_rewind(const struct flow *flow)
+{
+	size_t kept = flow->kept ? flow->kept->bytes.bytes : 0;
+
+	return flow->total == flow->queue.bytes + kept;
+}
+
+void flow_rewind(struct flow *flow)
+{
+	struct chunk_queue rest = {0};
+
+	ENSURE(flow_can_rewind(flow) && !flow->sink);
+	if (!flow->kept)
+		return;
+	chunk_queue_move_all(&rest, &flow->queue);
+	chunk_queue_move_all(&flow->queue, &flow->kept->bytes);
+	chunk_queue_move_all(&flow->queue, &rest);
+}
+
+/* The first `bytes` of the queue are about to be taken. */
+static void flow_keep_part(struct flow *flow, size_t bytes)
+{
+	struct flow_kept *kept = flow->kept;
+	bool good = kept->bytes.bytes + bytes <= kept->most;
+
+	for (const struct chunk *chunk = flow->queue.first; good && chunk && bytes; chunk = chunk->next) {
+		struct span part = span_make(chunk->at, size_min(chunk->len, bytes));
+		good = chunk_queue_add(&flow->worker->buffers, &kept->bytes, chunk->block, part);
+		bytes -= part.len;
+	}
+	if (!good)
+		flow_forget(flow);
+}
+
 bool flow_take_part(struct flow *flow, struct chunk_queue *to, size_t bytes)
 {
+	if (flow->kept)
+		flow_keep_part(flow, bytes);
 	if (!chunk_queue_move(&flow->worker->buffers, to, &flow->queue, bytes))
 		return false;
 	if (!chunk_queue_empty(&flow->queue))

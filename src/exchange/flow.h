@@ -19,6 +19,12 @@ struct stream;
 
 enum { FLOW_WINDOW_MOST = 1024 * 1024 };
 
+/* What a sink took, for as long as another sink may have to begin anew. */
+struct flow_kept {
+	struct chunk_queue bytes;
+	size_t most; /* bytes; with more, nothing is kept */
+};
+
 struct flow {
 	struct chunk_queue queue; /* pushed, not yet taken */
 	size_t lent;              /* taken, and not settled yet */
@@ -27,6 +33,7 @@ struct flow {
 	struct worker *worker;
 	struct stream *source, *sink; /* borrowed; NULL when that end is not there (yet, or any more) */
 	struct http_fields *trailers; /* set by flow_finish; may be NULL */
+	struct flow_kept *kept;       /* NULL: nothing is */
 	struct loop_task ready;
 	bool fin;        /* the source has pushed its last byte */
 	bool full;       /* the source was told to wait */
@@ -81,6 +88,17 @@ void flow_settle(struct flow *flow, size_t held);
  * counts as settled. May call source->on_credit. False: out of memory, nothing moved.
  */
 WARN_UNUSED bool flow_take_part(struct flow *flow, struct chunk_queue *to, size_t bytes);
+
+/*
+ * From the beginning of the flow on, what flow_take_part moves is kept too (in `kept`, which lives as long as the flow), until it is more than
+ * `most` bytes or flow_forget: another sink can then be given all of it. A flow that keeps already goes on with it.
+ */
+void flow_keep(struct flow *flow, struct flow_kept *kept, size_t most);
+void flow_forget(struct flow *flow);
+/* Nothing has been taken, or all that has is kept. */
+bool flow_can_rewind(const struct flow *flow);
+/* Puts what was taken back; the flow has no sink now. Only if it can. */
+void flow_rewind(struct flow *flow);
 
 /* For a source that grants its peer credit (RFC 9113 5.2): on_credit is to come when the flow is empty, although it is not full. */
 static inline void flow_want_credit(struct flow *flow)

@@ -65,8 +65,8 @@ struct template_context proxy_template_context(const struct exchange *x, const s
 
 bool proxy_may_retry(const struct exchange *x, const struct proxy_exchange *p, const struct error *error)
 {
-	/* The body has begun to leave: it is not there for another try. */
-	if (x->request_body.total > x->request_body.queue.bytes)
+	/* The body has begun to leave, and what has left is not there for another try. */
+	if (!flow_can_rewind(&x->request_body))
 		return false;
 	if (error->unprocessed)
 		return true;

@@ -224,6 +224,7 @@ void reverse_on_up_failed(struct exchange *x, struct proxy_exchange *p, const st
 		exchange_fail(x, error);
 		return;
 	}
+	flow_rewind(&x->request_body);
 	if (stale) {
 		/* It was idle, and the server ended it as we took it: one fresh connection to the same server. */
 		p->fresh = true;

@@ -248,6 +248,73 @@ static void test_nobody_is_told_after_the_end(void **state)
 	assert_int_equal(fixture->source.credits, 0);
 }
 
+static void expect_queue(struct fixture *fixture, const char *text)
+{
+	uint8_t bytes[64];
+
+	assert_int_equal(fixture->flow.queue.bytes, strlen(text));
+	chunk_queue_peek(&fixture->flow.queue, bytes, strlen(text));
+	assert_memory_equal(bytes, text, strlen(text));
+}
+
+/* A sink that took a part is gone: the next one is given all. */
+static void test_rewind(void **state)
+{
+	struct fixture *fixture = *state;
+	struct flow *flow = &fixture->flow;
+	struct flow_kept kept, other;
+
+	assert_true(flow_can_rewind(flow));
+	flow_rewind(flow);
+	flow_keep(flow, &kept, 12);
+	assert_int_equal(flow_push_static(flow, SPAN("hello ")), FLOW_ROOM);
+	assert_int_equal(flow_push_static(flow, SPAN("world")), FLOW_ROOM);
+	for (unsigned times = 0; times < 3; times++) {
+		flow_set_sink(flow, &fixture->sink.stream);
+		assert_true(flow_take_part(flow, &fixture->taken, 2));
+		assert_true(flow_take_part(flow, &fixture->taken, 6));
+		expect_queue(fixture, "rld");
+		assert_true(flow_can_rewind(flow));
+		flow_set_sink(flow, NULL);
+		flow_rewind(flow);
+		expect_queue(fixture, "hello world");
+		assert_int_equal(flow->total, 11);
+		flow_keep(flow, &other, 5); /* it keeps already */
+	}
+	assert_true(flow_take_part(flow, &fixture->taken, 11));
+	assert_true(flow_can_rewind(flow));
+	assert_int_equal(flow_push_static(flow, SPAN("!?")), FLOW_ROOM);
+	assert_true(flow_take_part(flow, &fixture->taken, 2)); /* more than is kept */
+	assert_false(flow_can_rewind(flow));
+	assert_null(flow->kept);
+	assert_int_equal(fixture->taken.bytes, 3 * 8 + 13);
+}
+
+static void test_what_is_not_kept(void **state)
+{
+	struct fixture *fixture = *state;
+	struct flow *flow = &fixture->flow;
+	struct flow_kept kept;
+
+	assert_int_equal(push(fixture, 10), FLOW_ROOM);
+	assert_true(flow_take_part(flow, &fixture->taken, 5));
+	assert_false(flow_can_rewind(flow));
+	flow_keep(flow, &kept, 100); /* too late */
+	assert_null(flow->kept);
+	flow_reset(flow);
+	flow_keep(flow, &kept, 100);
+	assert_int_equal(push(fixture, 10), FLOW_ROOM);
+	assert_true(flow_take_part(flow, &fixture->taken, 5));
+	flow_forget(flow);
+	assert_false(flow_can_rewind(flow));
+	flow_reset(flow);
+	flow_keep(flow, &kept, 100);
+	assert_int_equal(push(fixture, 10), FLOW_ROOM);
+	assert_true(flow_take_part(flow, &fixture->taken, 5));
+	flow_reset(flow); /* lets go of it */
+	assert_null(flow->kept);
+}
+
 static void test_no_memory(void **state)
 {
 	struct fixture *fixture = *state;
@@ -279,6 +346,8 @@ int main(void)
 		TEST(test_trailers_ride_last),
 		TEST(test_reset_while_announced),
 		TEST(test_nobody_is_told_after_the_end),
+		TEST(test_rewind),
+		TEST(test_what_is_not_kept),
 		TEST(test_no_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

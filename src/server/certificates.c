@@ -99,10 +99,7 @@ static bool context_init(struct server_worker *self, struct bound *bound)
 bool certificates_worker_init(struct server_worker *self)
 {
 	struct server *server = self->server;
-	uint64_t handshakes = size_max(server->limits.handshakes / server->worker_count, 1);
 
-	if (!tls_room_init(&self->worker, handshakes))
-		return false;
 	for (size_t i = 0; i < server->bound_count; i++)
 		if (server->bound[i].listener.tls && !context_init(self, &server->bound[i]))
 			return false;
@@ -120,8 +117,6 @@ void certificates_worker_fini(struct server_worker *self)
 		tls_server_free(contexts[self->worker.index]);
 		contexts[self->worker.index] = NULL;
 	}
-	if (self->worker.slots[WORKER_SLOT_TLS])
-		tls_room_fini(&self->worker);
 }
 
 /* ---- new stores ---- */

@@ -8,6 +8,7 @@
 #include "http/h1/server.h"
 #include "http/h2/server.h"
 #include "proxy/entrance.h"
+#include "tls/server.h"
 #include "upstream/group.h"
 
 #include <signal.h>
@@ -192,10 +193,11 @@ static bool rooms_init(struct server_worker *self)
 	const struct server *server = self->server;
 	const struct snapshot *snapshot = server->snapshot;
 	struct worker *worker = &self->worker;
+	uint64_t handshakes = size_max(server->limits.handshakes / server->worker_count, 1);
 
-	return conn_room_init(worker) && resolver_init(worker, &server->resolver) &&
-	       exchange_room_init(worker) && h1_room_init(worker) && h2_room_init(worker) &&
-	       entrance_room_init(worker) &&
+	return conn_room_init(worker) && tls_room_init(worker, handshakes) &&
+	       resolver_init(worker, &server->resolver) && exchange_room_init(worker) &&
+	       h1_room_init(worker) && h2_room_init(worker) && entrance_room_init(worker) &&
 	       upstream_room_init(worker, snapshot->plans, snapshot->upstream_count);
 }
 
@@ -247,5 +249,7 @@ void worker_thread_fini(struct server_worker *self)
 		conn_room_fini(worker);
 	loop_settle(&worker->loop);
 	certificates_worker_fini(self);
+	if (worker->slots[WORKER_SLOT_TLS])
+		tls_room_fini(worker);
 	worker_fini(worker);
 }

@@ -54,6 +54,7 @@ struct stage {
 	struct log_ring *log; /* set before stage_start, if anything is to be logged */
 	struct guard_own own;
 	struct proxy_listener listeners[STAGE_LISTENERS]; /* in the order of the snapshot */
+	struct tls_server *contexts[STAGE_LISTENERS];     /* of those that speak TLS */
 	struct stage_peer clients[STAGE_CLIENTS], servers[STAGE_SERVERS];
 	unsigned server_count; /* so many connects there were */
 	int refuse_next;       /* errno of the next connect; 0: it succeeds */
@@ -122,7 +123,7 @@ static inline void stage_listener(struct stage *stage, size_t index)
 		.service = {.ops = &proxy_exchange_ops,
 			    .limits = &settings->limits,
 			    .timeouts = &settings->timeouts,
-			    .scheme = SPAN("http"),
+			    .scheme = origin->tls ? SPAN("https") : SPAN("http"),
 			    .local = origin->addresses[0].address,
 			    .owner = listener},
 		.face = faces[origin->face],
@@ -138,8 +139,30 @@ static inline void stage_listener(struct stage *stage, size_t index)
 		.rules = origin->rules,
 		.own = &stage->own,
 		.mask = origin->mask,
+		.hsts = origin->tls ? origin->tls->hsts : (struct span){0},
 		.tcp = origin->tcp,
 	};
+	listener->plain = listener->service;
+	listener->plain.ops = &proxy_plain_ops;
+	listener->plain.scheme = SPAN("http");
+}
+
+/* The TLS of the listeners that speak it. */
+static inline void stage_contexts(struct stage *stage)
+{
+	for (size_t i = 0; i < stage->snapshot->listener_count; i++) {
+		const struct snapshot_listener *origin = &stage->snapshot->listeners[i];
+		struct tls_server_options options = {.name = SPAN("stage")};
+		const char *why;
+		if (!origin->tls)
+			continue;
+		options.store = origin->tls->store;
+		options.minimum = (enum tls_version)origin->tls->settings->minimum;
+		options.http2 = origin->http2 == HTTP2_TLS;
+		stage->contexts[i] = tls_server_new(&stage->worker, &options, &why);
+		ENSURE(stage->contexts[i]);
+		stage->listeners[i].tls = &stage->contexts[i];
+	}
 }
 
 /* Reads the configuration; once for many stage_start. */
@@ -183,6 +206,7 @@ static inline void stage_start(struct stage *stage)
 	       exchange_room_init(worker) && h1_room_init(worker) && h2_room_init(worker) &&
 	       entrance_room_init(worker) &&
 	       upstream_room_init(worker, stage->snapshot->plans, stage->snapshot->upstream_count));
+	stage_contexts(stage);
 	stage->working = true;
 }
 
@@ -321,6 +345,10 @@ static inline void stage_stop(struct stage *stage)
 	h1_room_fini(worker);
 	exchange_room_fini(worker);
 	conn_room_fini(worker);
+	loop_settle(&worker->loop);
+	for (size_t i = 0; i < stage->snapshot->listener_count; i++)
+		if (stage->listeners[i].tls)
+			tls_server_free(stage->contexts[i]);
 	tls_room_fini(worker);
 	worker_fini(worker);
 	ENSURE(atomic_load(&stage->memory.used) == 0);

@@ -82,6 +82,12 @@ static void check_addresses(struct snapshot *snapshot, struct diagnostics *diagn
 	find_same(all, count, diagnostics);
 }
 
+/* Nobody comes in whom the listener's own authority does not vouch for. */
+static bool knows_clients(const struct snapshot_listener *listener)
+{
+	return listener->tls && listener->tls->settings->clients.verify == TLS_CLIENT_REQUIRED;
+}
+
 static void check_exposure(const struct snapshot *snapshot, struct diagnostics *diagnostics)
 {
 	const struct forward_settings *settings = snapshot->settings.forward.items;
@@ -90,7 +96,8 @@ static void check_exposure(const struct snapshot *snapshot, struct diagnostics *
 
 	for (size_t i = 0; i < snapshot->listener_count; i++) {
 		const struct snapshot_listener *listener = &snapshot->listeners[i];
-		if (listener->face != SNAPSHOT_FORWARD || !listener->rules || settings[listener->index].open)
+		if (listener->face != SNAPSHOT_FORWARD || !listener->rules ||
+		    settings[listener->index].open || knows_clients(listener))
 			continue;
 		for (size_t j = 0; j < listener->address_count; j++)
 			if (rules_listener_exposed(listener->rules, &listener->addresses[j].address))

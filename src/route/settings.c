@@ -459,8 +459,9 @@ const struct setting forward_rows[] = {
 		.kind = SETTING_BOOL,
 		.offset = offsetof(struct forward_settings, open),
 		.fallback = "false",
-		.summary = "Lets a listener start that anybody may use: one beyond loopback which neither `sources` nor rules with "
-			   "`sources` limit to known clients. Without it Guise refuses to start one.",
+		.summary = "Lets a listener start that anybody may use: one beyond loopback which neither `sources`, nor rules with "
+			   "`sources`, nor certificates that `tls` requires of clients, limit to known ones. Without it Guise refuses to "
+			   "start one.",
 		.example = "true",
 	},
 	{

@@ -389,6 +389,19 @@ def test_changed_certificate_is_taken_up(serve, authority):
     assert all(shown(guise) == new.der for _ in range(20))
 
 
+def test_sessions_outlive_their_certificate(serve, authority, tmp_path):
+    old, new = authority.leaf("a.test"), authority.leaf("a.test")
+    guise = serve(old)
+    file, ask = str(tmp_path / "session"), "GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n"
+    SClient(guise.reverse, "-sess_out", file, "-ign_eof", request=ask)
+    for source, to in ((new.key, old.key), (new.certificate, old.certificate)):
+        write(to, open(source, "rb").read())
+    guise.signal(1)
+    wait_for(lambda: shown(guise) == new.der, "the new certificate")
+    again = SClient(guise.reverse, "-sess_in", file, "-ign_eof", request=ask)
+    assert again.reused and "hello" in again.text
+
+
 def test_files_that_do_not_fit_are_not_taken_up(serve, authority):
     old, new = authority.leaf("a.test"), authority.leaf("a.test")
     guise = serve(old)
@@ -535,6 +548,13 @@ def test_check_of_settings_that_make_no_sense(tmp_path, leaf, authority):
     assert status == 0 and "subdomains" in text
     status, text = of(clients={"ca": authority.file})
     assert status == 0 and "verify" in text
+
+
+def test_required_certificates_make_no_open_proxy(tmp_path, leaf, authority):
+    for verify, status in (("required", 0), ("optional", 1)):
+        tls = listener(leaf, clients={"verify": verify, "ca": authority.file})
+        got, text = check(tmp_path, tls, "forward", listen="0.0.0.0:0")
+        assert got == status and ("open proxy" in text) == (status == 1)
 
 
 def test_paths_start_from_the_directory_of_the_configuration(tmp_path, authority):

@@ -18,16 +18,17 @@ static ssize_t socket_receive(struct conn *conn, void *into, size_t room)
 
 static ssize_t socket_send(struct conn *conn, const struct iovec *vectors, unsigned count)
 {
-	struct msghdr message = {.msg_iov = (struct iovec *)vectors, .msg_iovlen = count};
-	size_t offered = 0;
+	size_t offered = vectors->iov_len;
 	ssize_t sent;
 
-	for (unsigned i = 0; i < count; i++)
-		offered += vectors[i].iov_len;
-	if (count == 1)
-		sent = send(conn->source.fd, vectors->iov_base, vectors->iov_len, MSG_NOSIGNAL);
-	else
+	if (count == 1) {
+		sent = send(conn->source.fd, vectors->iov_base, offered, MSG_NOSIGNAL);
+	} else {
+		struct msghdr message = {.msg_iov = (struct iovec *)vectors, .msg_iovlen = count};
+		for (unsigned i = 1; i < count; i++)
+			offered += vectors[i].iov_len;
 		sent = sendmsg(conn->source.fd, &message, MSG_NOSIGNAL);
+	}
 	if (sent < 0 ? errno == EAGAIN : (size_t)sent < offered)
 		conn->writable = false; /* EPOLLOUT will come */
 	return sent;

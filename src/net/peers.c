@@ -45,10 +45,11 @@ bool peers_compile(const struct setting_strings *list, struct arena *arena, stru
 
 bool peers_have(const struct peers *peers, const struct address *address)
 {
-	struct address plain = address_unmap(address);
-
-	if (plain.family == ADDRESS_UNIX)
+	if (address->family == ADDRESS_UNIX)
 		return peers->unix_peers;
+	if (peers->count == 0) /* most often */
+		return false;
+	struct address plain = address_unmap(address);
 	if (plain.family == ADDRESS_NONE)
 		return false;
 	for (size_t i = 0; i < peers->count; i++)

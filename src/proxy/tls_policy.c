@@ -51,8 +51,8 @@ bool tls_policy_request(struct exchange *x, struct proxy_exchange *p)
 	struct span text;
 
 	/* RFC 9440 4: whoever believes the field must be sure that no client can send it. */
-	if (forwarded_trusts(p->listener->forwarded, &x->client->address) &&
-	    http_fields_find(fields, HTTP_FIELD_CLIENT_CERT))
+	if (http_fields_find(fields, HTTP_FIELD_CLIENT_CERT) &&
+	    forwarded_trusts(p->listener->forwarded, &x->client->address))
 		return true;
 	http_fields_drop_id(fields, HTTP_FIELD_CLIENT_CERT);
 	http_fields_drop_id(fields, HTTP_FIELD_CLIENT_CERT_CHAIN);

@@ -45,7 +45,7 @@ struct conn_ops {
  */
 struct transport_ops {
 	ssize_t (*receive)(struct conn *conn, void *into, size_t room);
-	/* Without vectors: of what is held only. While something stays held, nothing is taken (EAGAIN). */
+	/* Without vectors: of what is held only. While more than a little stays held, nothing is taken (EAGAIN). */
 	ssize_t (*send)(struct conn *conn, const struct iovec *vectors, unsigned count);
 	int (*shutdown)(struct conn *conn); /* no more bytes from us; EAGAIN: something is held first, then once more */
 	/* Frees the transport's own state; the descriptor is conn's. Nothing is unsent or held if all went well. */

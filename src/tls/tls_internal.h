@@ -18,7 +18,8 @@ enum {
 	TLS_RECORD_WIRE = TLS_RECORD + 512, /* and of its ciphertext, more than enough */
 	TLS_BATCH = 4 * TLS_RECORD,         /* plaintext that leaves in one send */
 	TLS_IN = 4 * TLS_RECORD,
-	TLS_OUT = 4 * TLS_RECORD_WIRE + 2048,
+	TLS_HELD_LITTLE = 2048,
+	TLS_OUT = 4 * TLS_RECORD_WIRE + TLS_HELD_LITTLE + 2048,
 	/*
 	 * What OpenSSL is taken to need for a connection, for limits.memory: measured, an idle one has 12 to 14 KiB, and few are in a handshake or
 	 * in the middle of a record.
@@ -125,6 +126,8 @@ WARN_UNUSED bool tls_handshake_start(struct conn *conn, SSL *ssl, void *side, bo
 				     uint64_t timeout_ms);
 /* As far as the input goes. */
 void tls_handshake_step(struct tls *tls);
+/* A server's, once no ticket is due any more: gives back what is not needed. */
+void tls_slim(struct tls *tls);
 /* The connection closes. */
 void tls_handshake_drop(struct tls *tls);
 

@@ -3,7 +3,7 @@
  * connection's worker.
  *
  * OpenSSL reads from what was received and writes into what is to be sent; it never waits for a write. What the kernel does not take is held,
- * and while something is held, nothing more is encrypted.
+ * and while more than a little is held, nothing is encrypted.
  */
 #include "tls/tls_internal.h"
 
@@ -281,6 +281,15 @@ static size_t decrypt(struct tls *tls, uint8_t *into, size_t room)
 	return total;
 }
 
+/* The last words of a handshake wait for the end of the turn, to leave together with the first request. */
+static bool keep_back(struct tls *tls)
+{
+	struct span bytes = span_make(tls->room->out, tls->room->out_used);
+
+	tls->room->out_used = 0;
+	return hold(tls, bytes);
+}
+
 /* What came goes through OpenSSL. The plaintext, 0: none; conn->pending tells whether there is something without more input. */
 static size_t process(struct tls *tls, struct span input, uint8_t *into, size_t room)
 {
@@ -296,7 +305,7 @@ static size_t process(struct tls *tls, struct span input, uint8_t *into, size_t 
 	if (tls->messages > MESSAGES_MOST + conn->bytes_in / MESSAGES_EACH)
 		tls_broke(tls, tls->server ? ERROR_ABUSE : ERROR_TLS_PROTOCOL, 0,
 			  "too many TLS messages without data");
-	if (!tls_push(tls))
+	if (!(tls->state == TLS_SHAKEN && !tls->server ? keep_back(tls) : tls_push(tls)))
 		tls_broke(tls, usual_code(tls), errno, NULL);
 	rest = tls->state == TLS_OPEN || tls->state == TLS_SHAKEN ? tls->room->input : span_make(NULL, 0);
 	if (!tls_stash(tls, rest))
@@ -465,11 +474,14 @@ static ssize_t tls_send(struct conn *conn, const struct iovec *vectors, unsigned
 {
 	struct tls *tls = conn->transport_state;
 
-	if (conn->held > 0 && !push_held(tls))
+	bool open = tls->state == TLS_OPEN || tls->state == TLS_ENDED;
+	bool together = open && count > 0 && conn->held <= TLS_HELD_LITTLE;
+
+	if (conn->held > 0 && !together && !push_held(tls))
 		return -1;
 	if (count == 0)
 		return 0;
-	if (tls->state == TLS_OPEN || tls->state == TLS_ENDED)
+	if (open)
 		return encrypt(tls, vectors, count);
 	errno = tls->state == TLS_FAILED ? EPROTO : EAGAIN;
 	return -1;

@@ -91,6 +91,7 @@ struct tls {
 	uint8_t state;      /* enum tls_state */
 	uint8_t error_code; /* FAILED: enum error_code */
 	uint8_t error_system;
+	uint8_t unsendable; /* errno of a send that failed: what came before is still read, the peer's alert most of all */
 	bool server;
 	bool ticket_due; /* TLS 1.3: a session ticket leaves with the first bytes */
 	struct loop_task retire;

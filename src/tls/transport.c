@@ -175,6 +175,10 @@ static bool put_or_hold(struct tls *tls, struct span bytes)
 		return true;
 	if (tls->conn->held == 0)
 		sent = put(tls->conn, bytes);
+	if (sent < 0 && tls->state == TLS_OPEN) {
+		tls->unsendable = (uint8_t)errno;
+		return true;
+	}
 	return sent >= 0 && hold(tls, span_from(bytes, (size_t)sent));
 }
 
@@ -464,9 +468,9 @@ static ssize_t encrypt(struct tls *tls, const struct iovec *vectors, unsigned co
 		(void)SSL_free_buffers(tls->ssl);
 	if (!tls_push(tls))
 		tls_broke(tls, usual_code(tls), errno, NULL);
-	if (tls->state != TLS_FAILED)
+	if (tls->state != TLS_FAILED && !tls->unsendable)
 		return (ssize_t)total;
-	errno = tls->error_system ? tls->error_system : EPROTO;
+	errno = tls->unsendable ? tls->unsendable : tls->error_system ? tls->error_system : EPROTO;
 	return -1;
 }
 

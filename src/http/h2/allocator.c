@@ -53,10 +53,11 @@ static void *allocate(size_t bytes, void *owner)
 static void release(void *block, void *owner)
 {
 	struct h2_allocator *allocator = owner;
-	struct block_head *head = (struct block_head *)block - 1;
+	struct block_head *head;
 
 	if (!block)
 		return;
+	head = (struct block_head *)block - 1;
 	if (head->class < CLASS_NONE)
 		pool_put(&allocator->classes[head->class], head);
 	else
@@ -75,10 +76,11 @@ static void *allocate_cleared(size_t count, size_t bytes, void *owner)
 
 static void *reallocate(void *block, size_t bytes, void *owner)
 {
-	const struct block_head *head = (struct block_head *)block - 1;
+	const struct block_head *head;
 
 	if (!block)
 		return allocate(bytes, owner);
+	head = (struct block_head *)block - 1;
 	size_t room = head->size - sizeof(*head);
 	if (bytes <= room)
 		return block;

@@ -31,7 +31,7 @@ struct tls_client; /* one worker's */
 
 WARN_UNUSED struct tls_client *tls_client_new(struct worker *worker, const struct tls_client_options *options,
 					      const char **why);
-void tls_client_free(struct tls_client *client);
+void tls_client_free(struct tls_client *client); /* after its connections */
 
 /* One per server: its name, and the session to resume. Embedded; zero before tls_peer_init. */
 struct tls_peer {

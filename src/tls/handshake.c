@@ -9,6 +9,7 @@ static void run_retire(struct loop_task *task)
 {
 	struct tls_handshake *handshake = CONTAINER_OF(task, struct tls_handshake, retire);
 
+	memory_give(handshake->memory, TLS_HANDSHAKE_BYTES);
 	memory_free(handshake->memory, handshake, sizeof(*handshake));
 }
 
@@ -85,11 +86,13 @@ bool tls_handshake_start(struct conn *conn, SSL *ssl, void *side, bool server, s
 	struct tls_handshake *handshake = memory_alloc(worker->memory, sizeof(*handshake));
 	struct tls *tls = pool_get(&room->conns);
 
-	if (!handshake || !tls || !memory_take(worker->memory, TLS_CONNECTION_BYTES))
+	const size_t needed = TLS_CONNECTION_BYTES + TLS_HANDSHAKE_BYTES;
+
+	if (!handshake || !tls || !memory_take(worker->memory, needed))
 		goto fail;
 	*tls = (struct tls){.conn = conn, .room = room, .ssl = ssl, .side = side, .server = server};
 	if (!tls_stash(tls, early)) {
-		memory_give(worker->memory, TLS_CONNECTION_BYTES);
+		memory_give(worker->memory, needed);
 		goto fail;
 	}
 	BIO_up_ref(room->bio);

@@ -36,7 +36,7 @@ struct tls_server; /* one worker's */
 /* NULL: *why tells (static text). */
 WARN_UNUSED struct tls_server *tls_server_new(struct worker *worker, const struct tls_server_options *options,
 					      const char **why);
-void tls_server_free(struct tls_server *server);
+void tls_server_free(struct tls_server *server); /* after its connections */
 /* From the next handshake on. Retained. On the server's worker. False: out of memory, the old one stays. */
 WARN_UNUSED bool tls_server_set_store(struct tls_server *server, struct tls_store *store);
 

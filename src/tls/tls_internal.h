@@ -21,10 +21,12 @@ enum {
 	TLS_HELD_LITTLE = 2048,
 	TLS_OUT = 4 * TLS_RECORD_WIRE + TLS_HELD_LITTLE + 2048,
 	/*
-	 * What OpenSSL is taken to need for a connection, for limits.memory: measured, an idle one has 12 to 14 KiB, and few are in a handshake or
-	 * in the middle of a record.
+	 * What OpenSSL is taken to need, for limits.memory, as measured: a connection; one in the middle of a handshake, besides; the buffer of a record
+	 * of which a part is missing.
 	 */
 	TLS_CONNECTION_BYTES = 14 * 1024,
+	TLS_HANDSHAKE_BYTES = 32 * 1024,
+	TLS_PARTIAL_BYTES = TLS_RECORD_WIRE,
 	TLS_HELD_MOST =
 		512 * 1024, /* ciphertext that waits for the kernel: only a peer that floods us gets there */
 };
@@ -93,6 +95,7 @@ struct tls {
 	uint8_t error_system;
 	uint8_t unsendable; /* errno of a send that failed: what came before is still read, the peer's alert most of all */
 	bool server;
+	bool partial;    /* OpenSSL keeps a part of a record */
 	bool ticket_due; /* TLS 1.3: a session ticket leaves with the first bytes */
 	struct loop_task retire;
 };

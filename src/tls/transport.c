@@ -294,6 +294,22 @@ static bool keep_back(struct tls *tls)
 	return hold(tls, bytes);
 }
 
+/* A peer that leaves its records unfinished pays for their buffers. */
+static bool count_partial(struct tls *tls)
+{
+	struct memory *memory = tls->room->worker->memory;
+	bool partial = tls->state == TLS_OPEN && SSL_has_pending(tls->ssl);
+
+	if (partial == tls->partial)
+		return true;
+	if (partial && !memory_take(memory, TLS_PARTIAL_BYTES))
+		return false;
+	if (!partial)
+		memory_give(memory, TLS_PARTIAL_BYTES);
+	tls->partial = partial;
+	return true;
+}
+
 /* What came goes through OpenSSL. The plaintext, 0: none; conn->pending tells whether there is something without more input. */
 static size_t process(struct tls *tls, struct span input, uint8_t *into, size_t room)
 {
@@ -312,7 +328,7 @@ static size_t process(struct tls *tls, struct span input, uint8_t *into, size_t 
 	if (!(tls->state == TLS_SHAKEN && !tls->server ? keep_back(tls) : tls_push(tls)))
 		tls_broke(tls, usual_code(tls), errno, NULL);
 	rest = tls->state == TLS_OPEN || tls->state == TLS_SHAKEN ? tls->room->input : span_make(NULL, 0);
-	if (!tls_stash(tls, rest))
+	if (!tls_stash(tls, rest) || !count_partial(tls))
 		tls_broke(tls, ERROR_MEMORY, ENOMEM, NULL);
 	conn->pending = tls->state == TLS_OPEN ? tls->stash || SSL_pending(tls->ssl) > 0 :
 						 tls->state >= TLS_ENDED;
@@ -522,7 +538,7 @@ static void run_retire(struct loop_task *task)
 
 	memory_free(worker->memory, tls->owned, tls->owned_size);
 	tls_store_release(tls->store);
-	memory_give(worker->memory, TLS_CONNECTION_BYTES);
+	memory_give(worker->memory, TLS_CONNECTION_BYTES + (tls->partial ? TLS_PARTIAL_BYTES : 0));
 	if (room)
 		pool_put(&room->conns, tls);
 	else /* the room went in the same turn */

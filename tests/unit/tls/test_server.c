@@ -244,6 +244,30 @@ static void versions_and_ciphers(void **state)
 	certificate_free(&one);
 }
 
+/* A client that guessed the wrong group is asked once more (RFC 8446 4.1.4): its hello is looked at twice. */
+static void hello_may_come_twice(void **state)
+{
+	struct certificate all[] = {
+		certificate_make((struct certificate_wish){.names = "DNS:default.example"}),
+		certificate_make((struct certificate_wish){.names = "DNS:a.example"}),
+	};
+	struct scene scene;
+
+	scene_start(&scene, state, all, ARRAY_LENGTH(all), (struct tls_server_options){.http2 = true});
+	assert_int_equal(SSL_CTX_set1_groups_list(scene.clients, "P-521:P-384"), 1);
+	scene_open(&scene, "a.example");
+	SSL_set_alpn_protos(scene.peer.ssl, (const uint8_t *)"\x02h2", 3);
+	const struct tls_info *info = scene_shake(&scene);
+	assert_non_null(info);
+	assert_true(shows(&scene, &all[1]));
+	assert_true(span_equal(info->sni, SPAN("a.example")));
+	assert_true(span_equal(info->alpn, SPAN("h2")));
+	scene_close(&scene);
+	scene_stop(&scene);
+	certificate_free(&all[0]);
+	certificate_free(&all[1]);
+}
+
 static void garbage_fails_with_a_reason(void **state)
 {
 	static const struct {
@@ -539,6 +563,7 @@ int main(void)
 		TEST(rsa_and_ecdsa_side_by_side),
 		TEST(protocol_by_alpn),
 		TEST(versions_and_ciphers),
+		TEST(hello_may_come_twice),
 		TEST(garbage_fails_with_a_reason),
 		TEST(client_that_goes_away),
 		TEST(handshake_has_its_time),

@@ -1,7 +1,10 @@
 /* Resumed sessions of clients: keys that all workers derive alike and forget in time, and whose session may be resumed where. */
 #include "tls_fixture.h"
 
+#include "tls/store_internal.h"
 #include "tls/ticket_internal.h"
+
+#include <pthread.h>
 
 #include <sys/syscall.h>
 
@@ -285,6 +288,54 @@ static void client_certificates_are_remembered(void **state)
 	certificate_free(&me);
 }
 
+/* One thread's worker: handshakes, each with the store that is shared. */
+static void *work(void *argument)
+{
+	struct tls_store *store = argument;
+	struct fixture *fixture;
+	struct tls_ticket_seed seed = {.start_ms = clock_ms};
+	SSL_CTX *clients = SSL_CTX_new(TLS_client_method());
+
+	set_up((void **)&fixture);
+	struct tls_server *server = server_of(fixture, (struct tls_server_options){.seed = &seed}, store);
+	for (unsigned i = 0; i < 20; i++) {
+		struct side side = {0};
+		struct peer peer;
+		pair_open(fixture, &side, &peer, clients);
+		SSL_set_connect_state(peer.ssl);
+		const char *name = i % 2 ? "a.example" : "x.wild.example";
+		SSL_set_tlsext_host_name(peer.ssl, name);
+		ENSURE(tls_accept(side.conn, server, span_make(NULL, 0), 10000));
+		for (unsigned t = 0; side.connects == 0; t++) {
+			ENSURE(t < 1000);
+			turn(fixture, &peer);
+		}
+		ENSURE(tls_identity_serves(tls_conn_info(side.conn)->identity, tls_conn_info(side.conn)->sni));
+		ENSURE(tls_server_set_store(server, store));
+		side_close(fixture, &side);
+		peer_free(&peer);
+	}
+	tls_server_free(server);
+	SSL_CTX_free(clients);
+	tear_down((void **)&fixture);
+	tls_store_release(store);
+	return NULL;
+}
+
+static void store_is_shared_by_threads(void **state)
+{
+	struct scene scene;
+	pthread_t threads[3];
+
+	scene_start(&scene, state);
+	for (unsigned i = 0; i < ARRAY_LENGTH(threads); i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, work, tls_store_retain(scene.store)), 0);
+	for (unsigned i = 0; i < ARRAY_LENGTH(threads); i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(atomic_load(&scene.store->references), 1);
+	scene_stop(&scene);
+}
+
 static void changed_store_keeps_sessions(void **state)
 {
 	struct scene scene;
@@ -303,9 +354,13 @@ static void changed_store_keeps_sessions(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(sessions_are_resumed_on_any_worker),     TEST(no_tickets_without_a_seed),
-		TEST(keys_change_and_old_ones_are_forgotten), TEST(secrets_do_not_stay_in_memory),
-		TEST(sessions_stay_where_they_belong),        TEST(client_certificates_are_remembered),
+		TEST(sessions_are_resumed_on_any_worker),
+		TEST(no_tickets_without_a_seed),
+		TEST(keys_change_and_old_ones_are_forgotten),
+		TEST(secrets_do_not_stay_in_memory),
+		TEST(sessions_stay_where_they_belong),
+		TEST(client_certificates_are_remembered),
+		TEST(store_is_shared_by_threads),
 		TEST(changed_store_keeps_sessions),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

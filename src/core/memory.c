@@ -55,6 +55,15 @@ void *memory_alloc(struct memory *memory, size_t bytes)
 	return object;
 }
 
+void *memory_alloc_beyond(struct memory *memory, size_t bytes)
+{
+	void *object = malloc(bytes);
+
+	ENSURE(object);
+	atomic_fetch_add_explicit(&memory->used, bytes, memory_order_relaxed);
+	return object;
+}
+
 void memory_free(struct memory *memory, void *object, size_t bytes)
 {
 	if (!object)

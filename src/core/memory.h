@@ -34,6 +34,8 @@ enum memory_pressure memory_pressure(const struct memory *memory);
 /* malloc and free that count; memory_free must be told the same size. */
 WARN_UNUSED void *memory_alloc(struct memory *memory, size_t bytes);
 void memory_free(struct memory *memory, void *object, size_t bytes);
+/* As memory_alloc, past the limit if need be, and never NULL: for what small things a library asks for that cannot bear a refusal. */
+void *memory_alloc_beyond(struct memory *memory, size_t bytes);
 
 /*
  * For tests: of the allocations that follow, each `every`th fails (memory_alloc returns NULL); 0 ends it.

@@ -45,7 +45,7 @@ static void *allocate(size_t bytes, void *owner)
 		head = memory_alloc(allocator->classes[0].memory, size);
 	}
 	if (!head)
-		return NULL;
+		head = memory_alloc_beyond(allocator->classes[0].memory, size);
 	*head = (struct block_head){.size = size, .class = class};
 	return head + 1;
 }

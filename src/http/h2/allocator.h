@@ -1,6 +1,8 @@
 /*
  * Memory for nghttp2, which allocates a few small things for each stream and frame: from pools by size, one worker's own, so that the heap is left
- * alone in the steady state, and what is taken counts against limits.memory.
+ * alone in the steady state, and what is taken counts against limits.memory. It is never refused, since nghttp2 1.52 does not bear that: an item
+ * that could not be scheduled is freed twice. What its sessions may hold is bounded by other limits, and new work is refused while they
+ * are past this one.
  */
 #ifndef GUISE_HTTP_H2_ALLOCATOR_H
 #define GUISE_HTTP_H2_ALLOCATOR_H

@@ -145,7 +145,7 @@ static void entrance_read_hello(struct entrance *entrance, struct block *block, 
 static void entrance_read_preface(struct entrance *entrance, struct block *block, struct span bytes)
 {
 	size_t len = size_min(bytes.len, H2_PREFACE_LENGTH);
-	bool h2 = memcmp(bytes.at, h2_preface, len) == 0;
+	bool h2 = span_equal(span_first(bytes, len), span_make(h2_preface, len));
 
 	if (!h2 || len == H2_PREFACE_LENGTH)
 		entrance_hand_over(entrance, h2 ? h2_server_open : h1_server_open,

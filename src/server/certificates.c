@@ -155,7 +155,7 @@ static void on_store(struct letter *letter, void *owner)
 static struct letter *store_letters(struct server *server, const struct snapshot_listener *origin,
 				    struct tls_store *store)
 {
-	struct letter *first = NULL, *next;
+	struct letter *first = NULL;
 
 	for (unsigned i = 0; i < server->worker_count; i++) {
 		struct store_letter *letter = memory_alloc(&server->memory, sizeof(*letter));
@@ -170,9 +170,10 @@ static struct letter *store_letters(struct server *server, const struct snapshot
 	}
 	return first;
 fail:
-	for (; first; first = next) {
-		next = first->next;
+	while (first) {
+		struct letter *next = first->next;
 		store_letter_free(CONTAINER_OF(first, struct store_letter, letter), &server->memory);
+		first = next;
 	}
 	return NULL;
 }

@@ -1,4 +1,4 @@
-"""Before the first request: PROXY protocol headers, plain HTTP on a port that speaks TLS, garbage, HTTP/2 by prior knowledge."""
+"""Before the first request: PROXY headers, plain HTTP on a port that speaks TLS, garbage, HTTP/2 by prior knowledge."""
 
 import socket
 import struct
@@ -83,8 +83,9 @@ def test_header_in_pieces(stage, proxied, header):
 
 
 @pytest.mark.parametrize("data", [
-    request(), b"PROXY TCP4 192.0.2.7\r\n", b"PROXY TCP4 192.0.2.7 198.51.100.1 1 99999\r\n", b"PROXY " + b"x" * 200, b"\r\n\r\n\0\r\nQUIX\n",
-    SIGNATURE + b"\x31\x11\x00\x0c" + b"x" * 12, SIGNATURE + b"\x21\x11\x00\x04abcd", SIGNATURE + b"\x21\x11\xff\xff", client_hello(),
+    request(), b"PROXY TCP4 192.0.2.7\r\n", b"PROXY TCP4 192.0.2.7 198.51.100.1 1 99999\r\n", b"PROXY " + b"x" * 200,
+    b"\r\n\r\n\0\r\nQUIX\n", SIGNATURE + b"\x31\x11\x00\x0c" + b"x" * 12, SIGNATURE + b"\x21\x11\x00\x04abcd",
+    SIGNATURE + b"\x21\x11\xff\xff", client_hello(),
 ], ids=["none", "v1-short", "v1-port", "v1-long", "signature", "version", "v2-short", "v2-long", "tls"])
 def test_bad_headers_close_quietly_and_are_counted(stage, proxied, data):
     client = stage.client(proxied.reverse, source="127.0.0.2")
@@ -166,7 +167,8 @@ def test_header_before_tls(stage, leaf):
 def test_header_before_a_forward_proxy(stage):
     """`sources` are about the client, not about the load balancer."""
     origin = stage.origin(echoing_request)
-    guise = stage.guise(settings.forward(settings.LOOPBACK, listener={"proxy_protocol": ["127.0.0.2"], "sources": ["192.0.2.0/24"]}))
+    face = {"proxy_protocol": ["127.0.0.2"], "sources": ["192.0.2.0/24"]}
+    guise = stage.guise(settings.forward(settings.LOOPBACK, listener=face))
     for header, status in ((v1(), 200), (v1("203.0.113.1"), 403)):
         client = stage.client(guise.forward, source="127.0.0.2")
         client.send(header + request(target=f"http://{origin.address}/", host=origin.address))
@@ -184,7 +186,8 @@ def test_header_before_a_stream(stage):
 
 
 def test_connections_are_counted_for_the_client(stage):
-    guise = stage.guise(settings.routes(HELLO, proxy_protocol=["127.0.0.2"]) | {"limits": {"connections_per_address": 2}})
+    guise = stage.guise(settings.routes(HELLO, proxy_protocol=["127.0.0.2"])
+                        | {"limits": {"connections_per_address": 2}})
 
     def come(header):
         client = stage.client(guise.reverse, source="127.0.0.2")
@@ -220,7 +223,8 @@ def secure(stage, leaf):
 
 @pytest.mark.parametrize("data", [
     request(), request("POST", body=b"x" * 100_000), request(target="http://a.test/"), b"GET / HTTP/1.0\r\n\r\n",
-    b"OPTIONS * HTTP/1.1\r\nHost: a.test\r\n\r\n", b"GET nonsense\r\n\r\n", PREFACE, b"get / HTTP/1.1\r\nHost: a.test\r\n\r\n",
+    b"OPTIONS * HTTP/1.1\r\nHost: a.test\r\n\r\n", b"GET nonsense\r\n\r\n", PREFACE,
+    b"get / HTTP/1.1\r\nHost: a.test\r\n\r\n",
 ], ids=["get", "post", "absolute", "http10", "options", "nonsense", "h2", "lower"])
 def test_plain_http_is_told_so(stage, secure, data):
     client = stage.client(secure.reverse)
@@ -245,8 +249,8 @@ def test_browser_is_told_in_html(secure):
 
 
 @pytest.mark.parametrize("data", [
-    b"\x80\x2e\x01\x03\x01", b"\0" * 100, b"SSH-2.0-OpenSSH_9\r\n", b"\r\n\r\n", b"\x15\x03\x01\x00\x02\x02\x28", b"A" * 30,
-    b"\xff" * 100_000, v1(), v2(),
+    b"\x80\x2e\x01\x03\x01", b"\0" * 100, b"SSH-2.0-OpenSSH_9\r\n", b"\r\n\r\n", b"\x15\x03\x01\x00\x02\x02\x28",
+    b"A" * 30, b"\xff" * 100_000, v1(), v2(),
 ], ids=["ssl2", "zeros", "ssh", "lines", "alert", "letters", "much", "proxy1", "proxy2"])
 def test_garbage_is_closed_quietly_and_counted(stage, secure, data):
     client = stage.client(secure.reverse)

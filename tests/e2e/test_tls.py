@@ -4,16 +4,13 @@ import base64
 import os
 import ssl
 import threading
-import time
 
 import pytest
-from cryptography.x509 import ocsp
 
 from support import settings
-from support.certificates import Authority, write
+from support.certificates import Authority
 from support.client import request
 from support.origin import OK, answering, echoing_request, response
-from support.process import run
 from support.servers import Curl
 from support.tls import SClient, TLSClient, client_hello, listener, refused
 from support.waiting import Stopwatch, wait_for
@@ -36,7 +33,8 @@ def leaf(authority):
 def serve(stage, leaf):
     """serve(*leaves, routes, **keys of tls) -> guise; without leaves the usual one."""
     def make(*leaves, table=(HELLO,), upstreams=None, more=None, top=None, **keys):
-        config = settings.routes(*table, upstreams=upstreams, tls=listener(*(leaves or (leaf,)), **keys), **(more or {}))
+        tls = listener(*(leaves or (leaf,)), **keys)
+        config = settings.routes(*table, upstreams=upstreams, tls=tls, **(more or {}))
         return stage.guise(dict(config, **(top or {})))
     return make
 
@@ -158,7 +156,8 @@ def test_misdirected(serve, connect, authority):
     assert got.status == 421 and got.fields.get("Strict-Transport-Security")  # RFC 9110 15.5.20
     assert "not for that host" in guise.wait_log(lambda entry: entry["status"] == 421)["error"]
     client = connect(guise, name="b.test")
-    assert [client.get(host=host).status for host in ("b.test", "C.test.", "c.test:443", "a.test")] == [200, 200, 200, 421]
+    for host, status in (("b.test", 200), ("C.test.", 200), ("c.test:443", 200), ("a.test", 421)):
+        assert client.get(host=host).status == status
     # A host that no certificate is for is served under the default one, and under no other.
     assert client.get(host="unknown.test").status == 421
     assert connect(guise, name="unknown.test").get(host="unknown.test").status == 200
@@ -267,7 +266,8 @@ def test_client_certificates(stage, serve, connect, clients, authority, verify, 
     guise = serve(table=[{"to": "web"}], upstreams={"web": [origin]},
                   clients={"verify": verify, "ca": clients.file, "pass": True})
     me = clients.leaf("me", client=True)
-    text = connect(guise, leaf=me, maximum=version).get(fields="Client-Cert: :Zm9v:\r\nClient-Cert-Chain: :Zm9v:\r\n").body.decode()
+    spoof = "Client-Cert: :Zm9v:\r\nClient-Cert-Chain: :Zm9v:\r\n"
+    text = connect(guise, leaf=me, maximum=version).get(fields=spoof).body.decode()
     assert f"Client-Cert: :{base64.b64encode(me.der).decode()}:" in text.splitlines()  # RFC 9440 2.1
     assert "Zm9v" not in text and "Client-Cert-Chain" not in text
     assert refused(lambda: connect(guise, leaf=authority.leaf("stranger", client=True), maximum=version))
@@ -368,201 +368,6 @@ def test_failed_handshakes_are_counted(serve, stage):
     assert "closed 2 connections whose TLS handshake failed" in guise.stderr.text
 
 
-# files that change
-
-def shown(guise, name="a.test"):
-    client = TLSClient(guise.reverse, name=name)
-    try:
-        return client.der
-    finally:
-        client.close()
-
-
-def test_changed_certificate_is_taken_up(serve, authority):
-    old, new = authority.leaf("a.test"), authority.leaf("a.test")
-    guise = serve(old, top={"workers": 3})
-    assert shown(guise) == old.der
-    write(old.certificate, open(new.certificate, "rb").read())
-    write(old.key, open(new.key, "rb").read())
-    wait_for(lambda: shown(guise) == new.der, "the new certificate")
-    guise.stderr.wait(lambda line: "certificates of reverse[0] have changed" in line, "a line about it")
-    assert all(shown(guise) == new.der for _ in range(20))
-
-
-def test_sessions_outlive_their_certificate(serve, authority, tmp_path):
-    old, new = authority.leaf("a.test"), authority.leaf("a.test")
-    guise = serve(old)
-    file, ask = str(tmp_path / "session"), "GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n"
-    SClient(guise.reverse, "-sess_out", file, "-ign_eof", request=ask)
-    for source, to in ((new.key, old.key), (new.certificate, old.certificate)):
-        write(to, open(source, "rb").read())
-    guise.signal(1)
-    wait_for(lambda: shown(guise) == new.der, "the new certificate")
-    again = SClient(guise.reverse, "-sess_in", file, "-ign_eof", request=ask)
-    assert again.reused and "hello" in again.text
-
-
-def test_files_that_do_not_fit_are_not_taken_up(serve, authority):
-    old, new = authority.leaf("a.test"), authority.leaf("a.test")
-    guise = serve(old)
-    write(old.certificate, open(new.certificate, "rb").read())
-    line = guise.stderr.wait(lambda text: "the old ones stay in use" in text, "a complaint")
-    assert "the key is not the one of the certificate" in line and old.key in line
-    assert shown(guise) == old.der
-    write(old.key, open(new.key, "rb").read())
-    wait_for(lambda: shown(guise) == new.der, "the new certificate")
-    os.unlink(old.certificate)
-    guise.stderr.wait(lambda text: "cannot read the certificate" in text and "No such file" in text, "another complaint")
-    assert shown(guise) == new.der
-    assert guise.stderr.text.count("the key is not the one") == 1
-
-
-def test_mismatch_of_a_moment_is_not_worth_a_word(serve, authority):
-    old, new = authority.leaf("a.test"), authority.leaf("a.test")
-    guise = serve(old)
-    write(old.certificate, open(new.certificate, "rb").read())
-    guise.signal(1)  # SIGHUP: it is looked at now
-    guise.stderr.wait(lambda line: "SIGHUP" in line and "restart" in line, "what SIGHUP does")
-    write(old.key, open(new.key, "rb").read())
-    wait_for(lambda: shown(guise) == new.der, "the new certificate")
-    assert "the old ones stay in use" not in guise.stderr.text
-
-
-def test_sighup_looks_at_once(serve, authority):
-    leaves = [authority.leaf("a.test") for _ in range(4)]
-    guise = serve(leaves[0])
-    watch = Stopwatch()
-    for new in leaves[1:]:
-        write(leaves[0].key, open(new.key, "rb").read())
-        write(leaves[0].certificate, open(new.certificate, "rb").read())
-        guise.signal(1)
-        wait_for(lambda new=new: shown(guise) == new.der, "the new certificate")
-    assert watch.seconds < 3.5  # by itself it looks every two seconds
-
-
-@pytest.mark.seconds(60)
-def test_change_under_load_fails_no_request(stage, serve, authority):
-    leaves = [authority.leaf("a.test") for _ in range(4)]
-    guise = serve(leaves[0], top={"workers": 2}, table=[{"to": "web"}],
-                  upstreams={"web": [stage.origin(answering(OK))]})
-    end, failures, count, seen = threading.Event(), [], [0], set()
-
-    def load(keep):
-        while not end.is_set():
-            try:
-                client = TLSClient(guise.reverse)
-                seen.add(client.der)
-                for _ in range(20 if keep else 1):
-                    assert client.get().status == 200
-                    count[0] += 1
-                client.close()
-            except Exception as error:  # noqa: B902 - whatever it is
-                failures.append(error)
-    threads = [threading.Thread(target=load, args=(number % 2 == 0,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    try:
-        for new in leaves[1:]:
-            write(leaves[0].key, open(new.key, "rb").read())
-            write(leaves[0].certificate, open(new.certificate, "rb").read())
-            wait_for(lambda new=new: new.der in seen, "the new certificate")
-    finally:
-        end.set()
-        for thread in threads:
-            thread.join(20)
-    assert not failures and count[0] > 100
-
-
-# what `guise check` says
-
-def check(tmp_path, tls, face="reverse", **more):
-    item = dict({"listen": "127.0.0.1:0", "tls": tls}, **more)
-    if face == "reverse":
-        item["routes"] = [HELLO]
-    path = settings.write(tmp_path / "guise.yaml", {face: [item]})
-    status, out, errors = run("check", "-c", str(path), cwd="/")
-    return status, out + errors
-
-
-def test_check_names_the_file_and_the_reason(tmp_path, authority):
-    good, other = authority.leaf("a.test", stem=tmp_path / "good"), authority.leaf("a.test")
-    locked = authority.leaf("a.test", password="secret")
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    write(str(tmp_path / "text.pem"), b"hello\n")
-    write(str(tmp_path / "empty.pem"), b"")
-    authority.staple(other)
-    cases = [
-        ({"certificate": "none.pem"}, ["none.pem", "No such file"]),
-        ({"certificate": str(folder)}, [str(folder), "directory"]),
-        ({"certificate": "text.pem"}, ["text.pem", "no certificate"]),
-        ({"certificate": "empty.pem"}, ["empty.pem", "empty"]),
-        ({"certificate": good.certificate}, [good.certificate, "key"]),
-        ({"certificate": good.certificate, "key": "none.key"}, ["none.key", "No such file"]),
-        ({"certificate": good.certificate, "key": "text.pem"}, ["text.pem", "key"]),
-        ({"certificate": good.certificate, "key": other.key}, [other.key, "not the one of the certificate", good.certificate]),
-        ({"certificate": locked.certificate, "key": locked.key}, [locked.key, "password"]),
-        ({"certificate": good.certificate, "key": good.key, "ocsp": other.ocsp}, [other.ocsp, "another certificate"]),
-        ({"certificate": good.certificate, "key": good.key, "ocsp": "text.pem"}, ["text.pem", "OCSP"]),
-    ]
-    for item, words in cases:
-        status, text = check(tmp_path, {"certificates": [item]})
-        assert status == 1, (item, text)
-        line = next(line for line in text.splitlines() if words[0] in line)
-        assert all(word in line for word in words), (item, text)
-        assert line.startswith(str(tmp_path / "guise.yaml") + ":"), line
-
-
-def test_check_of_what_cannot_be_read(tmp_path, leaf):
-    (tmp_path / "loop.key").symlink_to("loop.key")
-    status, text = check(tmp_path, {"certificates": [dict(leaf.item, key="loop.key")]})
-    assert status == 1 and "cannot read the private key" in text and "loop.key" in text and "symbolic links" in text
-
-
-@pytest.mark.parametrize("begins, ends, word", [(-20, -10, "expired"), (10, 20, "not valid yet")])
-def test_check_warns_of_dates(tmp_path, authority, begins, ends, word):
-    leaf = authority.leaf("a.test", begins=begins, ends=ends)
-    status, text = check(tmp_path, listener(leaf))
-    assert status == 0
-    line = next(line for line in text.splitlines() if "warning" in line)
-    assert leaf.certificate in line and word in line
-
-
-def test_check_of_settings_that_make_no_sense(tmp_path, leaf, authority):
-    def of(face="reverse", http2=None, **keys):
-        return check(tmp_path, listener(leaf, **keys), face, **({"http2": http2} if http2 else {}))
-    cases = [
-        (check(tmp_path, {"certificates": []}), "no certificate"),
-        (check(tmp_path, {}), "\"certificates\" is missing"),
-        (of(clients={"verify": "required"}), "needs \"ca\""),
-        (of(clients={"verify": "optional", "ca": "none.pem"}), "none.pem"),
-        (of(clients={"verify": "optional", "ca": leaf.key}), leaf.key),
-        (of(http2="clear"), "http2: tls"),
-        (of("forward", hsts="1d"), "hsts"),
-        (of("forward", clients={"verify": "required", "ca": authority.file, "pass": True}), "pass"),
-        (of(minimum="1.1"), "1.2"),
-    ]
-    for (status, text), word in cases:
-        assert status == 1 and word in text, (word, text)
-    status, text = of(hsts={"max_age": "1d", "preload": True})
-    assert status == 0 and "subdomains" in text
-    status, text = of(clients={"ca": authority.file})
-    assert status == 0 and "verify" in text
-
-
-def test_required_certificates_make_no_open_proxy(tmp_path, leaf, authority):
-    for verify, status in (("required", 0), ("optional", 1)):
-        tls = listener(leaf, clients={"verify": verify, "ca": authority.file})
-        got, text = check(tmp_path, tls, "forward", listen="0.0.0.0:0")
-        assert got == status and ("open proxy" in text) == (status == 1)
-
-
-def test_paths_start_from_the_directory_of_the_configuration(tmp_path, authority):
-    authority.leaf("a.test", stem=tmp_path / "here")
-    status, text = check(tmp_path, {"certificates": [{"certificate": "here.pem", "key": "here.key"}]})
-    assert status == 0, text
-
-
 # the forward face
 
 def test_forward_proxy_over_tls(stage, authority, leaf):
@@ -596,10 +401,11 @@ def test_drain_lets_requests_end(stage, serve, connect):
         peer.read_request()
         gate.wait(10)
         peer.send(OK)
-    guise = serve(table=[{"to": "web"}], upstreams={"web": [stage.origin(script)]})
+    origin = stage.origin(script)
+    guise = serve(table=[{"to": "web"}], upstreams={"web": [origin]})
     busy, idle, fresh = connect(guise), connect(guise), stage.client(guise.reverse)
     busy.send(request())
-    time.sleep(0.1)
+    wait_for(lambda: origin.heads, "the request")
     guise.signal(15)
     idle.expect_end()
     fresh.expect_end()

@@ -34,8 +34,8 @@ def authority(tmp_path):
 def scan(address, authority, directory):
     """What testssl.sh finds, by its ids."""
     report = directory / "testssl.json"
-    done = subprocess.run([program("testssl"), "--quiet", "--color", "0", "--warnings", "batch", "--nodns", "none", *SECTIONS,
-                           "--add-ca", authority.file, "--jsonfile", str(report), "%s:%d" % address],
+    done = subprocess.run([program("testssl"), "--quiet", "--color", "0", "--warnings", "batch", "--nodns", "none",
+                           *SECTIONS, "--add-ca", authority.file, "--jsonfile", str(report), "%s:%d" % address],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=ENVIRONMENT,
                           cwd=directory, timeout=290 * slowness(), check=False)
     assert report.exists(), done.stdout.decode("utf-8", "replace")[-2000:]
@@ -63,11 +63,12 @@ def test_testssl_finds_nothing(stage, authority, tmp_path):
 
 def dump(directory, url, *options):
     """The document that Chromium makes of a page."""
-    done = subprocess.run([program("chromium"), "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-                           "--no-first-run", "--disable-background-networking", "--disable-component-update",
-                           f"--user-data-dir={directory}/chromium", "--ignore-certificate-errors", *options, "--dump-dom", url],
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(ENVIRONMENT, HOME=str(directory)),
-                          timeout=50, check=False)
+    done = subprocess.run([program("chromium"), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+                           "--disable-dev-shm-usage", "--disable-background-networking", "--disable-component-update",
+                           f"--user-data-dir={directory}/chromium", "--ignore-certificate-errors", *options,
+                           "--dump-dom", url],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          env=dict(ENVIRONMENT, HOME=str(directory)), timeout=50, check=False)
     text = done.stdout.decode("utf-8", "replace")
     assert text, done.stderr.decode("utf-8", "replace")[-2000:]
     return text
@@ -92,7 +93,9 @@ def test_chromium_through_a_proxy_that_speaks_tls(stage, authority, tmp_path):
     secure = stage.guise(settings.routes(page, tls=listener(leaf)))
     guise = stage.guise(settings.forward(settings.LOOPBACK, listener={"tls": listener(leaf)}, resolver=names))
     proxy = ("--proxy-server=https://%s:%d" % guise.forward, "--proxy-bypass-list=<-loopback>")
-    for url, method in ((f"http://a.test:{plain.reverse[1]}/", "GET"), (f"https://a.test:{secure.reverse[1]}/", "CONNECT")):
+    for url, method in ((f"http://a.test:{plain.reverse[1]}/", "GET"),
+                        (f"https://a.test:{secure.reverse[1]}/", "CONNECT")):
         assert "<p>" in dump(tmp_path, url, *proxy)
-        entry = guise.wait_log(lambda entry, method=method: entry["method"] == method and entry["host"].startswith("a.test"))
+        entry = guise.wait_log(lambda entry, method=method: (entry["method"] == method
+                                                             and entry["host"].startswith("a.test")))
         assert (entry["protocol"], entry["tls"], entry["status"]) == ("HTTP/2", "TLSv1.3", 200)

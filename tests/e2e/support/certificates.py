@@ -2,6 +2,7 @@
 
 import datetime
 import ipaddress
+import os
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -72,7 +73,6 @@ class Leaf:
 
 def write(path, data):
     """Put a file in place as careful programs do: whole, under a new name, then renamed."""
-    import os
     with open(path + ".new", "wb") as file:
         file.write(data)
     os.replace(path + ".new", path)
@@ -106,10 +106,12 @@ class Authority:
                    .not_valid_before(now + _days(begins)).not_valid_after(now + _days(ends))
                    .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
                    .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-                   .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)
+                   .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()),
+                                  critical=False)
                    .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False))
         if not client:
-            builder = builder.add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), critical=False)
+            builder = builder.add_extension(x509.SubjectAlternativeName([_general(name) for name in names]),
+                                            critical=False)
         path = self.directory / (stem or f"{self.count}-{names[0].replace('*', 'any')}-{kind}")
         return Leaf(self, builder.sign(self.key, hashes.SHA256()), key, path).save(**saved)
 

@@ -443,6 +443,16 @@ def test_tcp_listener(stage, authority, leaf):
     assert seen[0]["alpn"] is None
 
 
+def test_server_that_speaks_first(stage, authority, leaf):
+    """Nothing of the handshake waits for the client's first bytes."""
+    def script(peer):
+        peer.send(b"220 ready\r\n")
+        peer.wait_end()
+    origin = stage.origin(secured(leaf, script, alpn=()))
+    guise = stage.guise(settings.tcp(origin, upstream={"tls": {"ca": authority.file}}))
+    assert stage.client(guise.tcp).read_exact(11) == b"220 ready\r\n"
+
+
 # real servers
 
 NGINX = """

@@ -121,13 +121,6 @@ fail:
 	return false;
 }
 
-/* Once no ticket is due any more: an idle connection keeps neither its certificates nor the record buffer that writing a ticket leaves behind. */
-void tls_slim(struct tls *tls)
-{
-	SSL_certs_clear(tls->ssl);
-	(void)SSL_free_buffers(tls->ssl);
-}
-
 void tls_handshake_step(struct tls *tls)
 {
 	struct conn *conn = tls->conn;
@@ -142,8 +135,6 @@ void tls_handshake_step(struct tls *tls)
 		tls_broke(tls, ERROR_MEMORY, 0, NULL);
 		return;
 	}
-	if (tls->server && !tls->ticket_due)
-		tls_slim(tls);
 	tls_set_state(tls, TLS_SHAKEN);
 	uncount(tls->handshake);
 	tls->handshake->readable = conn->readable;

@@ -47,6 +47,10 @@ static bool read_certificate(struct tls_identity *identity, const struct trial *
 	if (!identity->chain)
 		return fault(trial, trial->item->certificate_path, why);
 	identity->leaf = sk_X509_shift(identity->chain);
+	if (sk_X509_num(identity->chain) == 0) { /* each connection would have an empty one */
+		sk_X509_free(identity->chain);
+		identity->chain = NULL;
+	}
 	return true;
 }
 

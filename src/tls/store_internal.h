@@ -25,7 +25,7 @@ enum tls_key_kind {
 struct tls_identity {
 	struct tls_store *store;
 	X509 *leaf;
-	STACK_OF(X509) * chain; /* without the leaf; may be empty */
+	STACK_OF(X509) * chain; /* without the leaf; NULL: none */
 	EVP_PKEY *key;
 	enum tls_key_kind kind;
 	uint8_t *ocsp; /* DER */

@@ -130,8 +130,6 @@ WARN_UNUSED bool tls_handshake_start(struct conn *conn, SSL *ssl, void *side, bo
 				     uint64_t timeout_ms);
 /* As far as the input goes. */
 void tls_handshake_step(struct tls *tls);
-/* A server's, once no ticket is due any more: gives back what is not needed. */
-void tls_slim(struct tls *tls);
 /* The connection closes. */
 void tls_handshake_drop(struct tls *tls);
 

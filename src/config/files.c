@@ -90,6 +90,11 @@ const char *files_read(struct arena *arena, const char *base, const char *path, 
 	return why;
 }
 
+const char *files_read_named(struct arena *arena, const char *base, const char *path, struct span *content)
+{
+	return base ? files_read(arena, base, path, content) : "files are not read here";
+}
+
 const char *files_directory(struct arena *arena, const char *path)
 {
 	const char *slash = strrchr(path, '/');

@@ -17,6 +17,10 @@ enum { FILES_MAX_SIZE = 16 * 1024 * 1024 }; /* bytes of one file */
 WARN_UNUSED const char *files_read(struct arena *arena, const char *base, const char *path,
 				   struct span *content);
 
+/* The same for a file that a configuration names; one whose `base` is NULL may name none. */
+WARN_UNUSED const char *files_read_named(struct arena *arena, const char *base, const char *path,
+					 struct span *content);
+
 /* A path as files_read opens it; in the arena, or `path` itself. NULL: out of memory. */
 WARN_UNUSED const char *files_path(struct arena *arena, const char *base, const char *path);
 

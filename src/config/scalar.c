@@ -196,12 +196,10 @@ static bool resolve_file(struct bind *bind, const struct setting *row, const str
 	if (!row->file_ok || !span_starts_with(*text, SPAN("file:")))
 		return true;
 	path = (const char *)text->at + 5;
-	if (!bind->base)
-		why = "files are not read here";
-	else if (*path == '\0')
+	if (*path == '\0')
 		why = "a path is missing, as in file:page.html";
 	else
-		why = files_read(bind->arena, bind->base, path, text);
+		why = files_read_named(bind->arena, bind->base, path, text);
 	if (why)
 		diagnostics_error(bind->diagnostics, node->place, "\"%s\": cannot read \"%s\": %s", row->key,
 				  node_quote(bind->arena, span_of(path)), why);

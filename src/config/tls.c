@@ -189,6 +189,10 @@ static void load_certificates(struct listener_tls *tls, const char *base, struct
 	const struct setting_list *list = &tls->settings->certificates;
 	struct reading reading = {.tls = tls, .say = say_in_place, .diagnostics = diagnostics};
 
+	if (!base) {
+		diagnostics_error(diagnostics, list->place, "\"tls\" names files, and files are not read here");
+		return;
+	}
 	if (!find_files(tls, base, arena)) {
 		diagnostics_error(diagnostics, tls->settings->place, "out of memory");
 		return;
@@ -224,7 +228,7 @@ static void load_clients(struct listener_tls *tls, bool reverse, const char *bas
 			"\"verify\" needs \"ca\": the certificates of who may sign clients' certificates");
 		return;
 	}
-	why = files_read(arena, base ? base : "", clients->ca.text, &tls->clients_ca);
+	why = files_read_named(arena, base, clients->ca.text, &tls->clients_ca);
 	if (!why) {
 		trust = tls_trust_new(tls->clients_ca, &why);
 		if (trust)

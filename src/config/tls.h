@@ -27,7 +27,7 @@ struct listener_tls {
 };
 
 /*
- * Reads and checks; `base` is the directory that relative paths start from (NULL: the current one). What is wrong becomes diagnostics. All but the
+ * Reads and checks; `base` is the directory that relative paths start from (NULL: files are refused). What is wrong becomes diagnostics. All but the
  * store is in `arena`; private keys are wiped from memory as soon as the store has them.
  */
 void listener_tls_load(struct listener_tls *tls, const struct tls_listener_settings *settings, bool reverse,

@@ -22,7 +22,7 @@ static void read_trust(struct reading *reading)
 	const struct setting_string *ca = &reading->plan->settings->tls.ca;
 	struct tls_trust *trust = NULL;
 	struct span pem = {0};
-	const char *why = files_read(reading->arena, reading->base, ca->text, &pem);
+	const char *why = files_read_named(reading->arena, reading->base, ca->text, &pem);
 
 	if (!why)
 		trust = tls_trust_new(pem, &why);
@@ -35,9 +35,9 @@ static void read_trust(struct reading *reading)
 /* The system's certificates are read once, for all groups that need them. */
 static void share_trust(struct reading *reading, struct tls_trust **system)
 {
-	const char *why = NULL;
+	const char *why = "files are not read here";
 
-	if (!*system)
+	if (!*system && reading->base)
 		*system = tls_trust_system(&why);
 	if (*system)
 		reading->plan->trust = tls_trust_retain(*system);
@@ -51,7 +51,7 @@ static void share_trust(struct reading *reading, struct tls_trust **system)
 static bool read_own(struct reading *reading, const struct setting_string *file, const char *what,
 		     struct span *content)
 {
-	const char *why = files_read(reading->arena, reading->base, file->text, content);
+	const char *why = files_read_named(reading->arena, reading->base, file->text, content);
 
 	if (!why && content->len == 0)
 		why = "it is empty";
@@ -175,7 +175,7 @@ bool upstreams_plan(struct snapshot *snapshot, const char *base, struct diagnost
 	snapshot->upstream_count = count;
 	snapshot->plans = plans;
 	for (size_t i = 0; i < count; i++) {
-		struct reading reading = {&plans[i], base ? base : "", &snapshot->arena, diagnostics};
+		struct reading reading = {&plans[i], base, &snapshot->arena, diagnostics};
 		plans[i] = (struct upstream_plan){
 			.settings = &snapshot->upstreams[i],
 			.limits = &settings->limits,

@@ -8,7 +8,7 @@ import pytest
 from support import settings
 from support.certificates import Authority, write
 from support.origin import OK, answering
-from support.process import run
+from support.process import run, sanitizer
 from support.tls import SClient, TLSClient, listener
 from support.waiting import Stopwatch, wait_for
 
@@ -27,9 +27,10 @@ def leaf(authority):
 
 @pytest.fixture
 def serve(stage):
-    """serve(leaf, table, upstreams, top) -> guise."""
-    def make(leaf, table=(HELLO,), upstreams=None, top=None):
-        return stage.guise(dict(settings.routes(*table, upstreams=upstreams, tls=listener(leaf)), **(top or {})))
+    """serve(*leaves, table, upstreams, top, items in place of the leaves') -> guise."""
+    def make(*leaves, table=(HELLO,), upstreams=None, top=None, items=None):
+        tls = {"certificates": items} if items else listener(*leaves)
+        return stage.guise(dict(settings.routes(*table, upstreams=upstreams, tls=tls), **(top or {})))
     return make
 
 
@@ -143,6 +144,40 @@ def test_change_under_load_fails_no_request(stage, serve, authority):
         for thread in threads:
             thread.join(20)
     assert not failures and count[0] > 100
+
+
+def memory_has(pid, needle):
+    """Whether these bytes stand in what a process can write to."""
+    with open(f"/proc/{pid}/maps", encoding="ascii") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
+        for line in maps:
+            span, rights = line.split()[:2]
+            start, end = (int(part, 16) for part in span.split("-"))
+            if "w" not in rights or "[v" in line:
+                continue
+            try:
+                memory.seek(start)
+                if needle in memory.read(end - start):
+                    return True
+            except OSError:
+                pass
+    return False
+
+
+@pytest.mark.skipif(sanitizer() is not None, reason="a sanitizer keeps what was freed")
+def test_private_key_is_wiped_where_it_was_read(serve, authority):
+    joined, apart = authority.leaf("a.test", joined=True), authority.leaf("b.test", kind="rsa")
+    guise = serve(joined, apart, items=[{"certificate": joined.certificate}, apart.item])
+    assert memory_has(guise.pid, apart.certificate.encode())
+    new = authority.leaf("b.test", kind="rsa")
+    secrets = []
+    for leaf in (joined, apart, new):
+        with open(leaf.key, "rb") as file:
+            secrets.append(file.read().split(b"\n")[1])  # the first line of base64
+    put(new, apart)
+    guise.signal(1)
+    wait_for(lambda: shown(guise, "b.test") == new.der, "the new certificate")
+    for secret in secrets:
+        assert not memory_has(guise.pid, secret)
 
 
 # what `guise check` says

@@ -172,7 +172,7 @@ static inline void stage_configure(struct stage *stage, const char *yaml)
 	memory_init(&stage->outside, 0);
 	arena_init(&stage->arena, &stage->outside, NULL, NULL, 0);
 	diagnostics_init(&stage->diagnostics, &stage->arena, "stage.yaml");
-	stage->snapshot = snapshot_from_yaml(span_of(yaml), NULL, &stage->outside, &stage->diagnostics);
+	stage->snapshot = snapshot_from_yaml(span_of(yaml), "", &stage->outside, &stage->diagnostics);
 	for (const struct diagnostic *one = stage->diagnostics.first; one && !stage->snapshot; one = one->next)
 		fprintf(stderr, "stage: %s\n", one->text);
 	ENSURE(stage->snapshot);

@@ -187,8 +187,7 @@ static void broke_unread(struct conn *conn)
 {
 	int unread = 0;
 
-	if (!conn->end_seen &&
-	    (conn->pending || (ioctl(conn->source.fd, FIONREAD, &unread) == 0 && unread > 0)))
+	if (!conn->end_seen && (conn->pending || (ioctl(conn->source.fd, FIONREAD, &unread) == 0 && unread > 0)))
 		return;
 	int error = socket_error(conn);
 	if (error)

@@ -22,6 +22,13 @@ static struct h2_client *h2_client_of(struct h2_conn *h2)
 
 /* ---- the session and its owner ---- */
 
+/* Nothing runs and nothing will. Perhaps from within a callback of nghttp2; a server that takes no GOAWAY has a moment. */
+static void h2_client_end(struct h2_client *client)
+{
+	h2_conn_terminate(&client->h2, NGHTTP2_NO_ERROR, &client->h2.error);
+	h2_conn_tick_in(&client->h2, TICK_MOST);
+}
+
 /* No further exchange: the owner forgets it; those that run go on. */
 static void h2_client_leave(struct h2_client *client)
 {
@@ -253,7 +260,7 @@ static void h2_client_on_closed(struct h2_conn *h2, struct h2_stream *stream, ui
 
 	error.unprocessed |= !stream->sent;
 	error.unanswered = stream->heads == 0;
-	if (!stream->input_done || (stream->raw && code != NGHTTP2_NO_ERROR))
+	if (!stream->input_done || (stream->raw && (code != NGHTTP2_NO_ERROR || !stream->output_done)))
 		exchange_on_up_error(x, &error);
 	else if (stream->raw)
 		exchange_finish_tunnel(x);
@@ -293,7 +300,7 @@ static void h2_client_close(struct session *session)
 	struct h2_client *client = CONTAINER_OF(session, struct h2_client, session);
 
 	client->gone = true;
-	h2_conn_terminate(&client->h2, NGHTTP2_NO_ERROR, &client->h2.error);
+	h2_client_end(client);
 }
 
 static void h2_client_free(struct loop_task *task)
@@ -336,7 +343,7 @@ static void h2_client_on_quiet(struct h2_conn *h2)
 	struct h2_client *client = h2_client_of(h2);
 
 	if (client->gone)
-		h2_conn_terminate(h2, NGHTTP2_NO_ERROR, &h2->error);
+		h2_client_end(client);
 	else if (client->settings.idle)
 		h2_conn_tick_in(h2, client->settings.idle);
 	else
@@ -344,20 +351,25 @@ static void h2_client_on_quiet(struct h2_conn *h2)
 }
 
 /* Is it the server that the stream waits for, and not the client? */
-static bool h2_client_waits(const struct h2_stream *stream)
+static bool h2_client_waits(const struct h2_stream *stream, uint64_t timeout)
 {
-	if (stream->raw || !stream->head_sent)
+	uint64_t now = stream->h2->worker->loop.now;
+
+	if (stream->raw || !stream->head_sent || stream->input_done)
 		return false;
 	if (stream->tunnel)
 		return !stream->head_done;
-	return h2_stream_waits_to_send(stream) || (stream->output_done && h2_stream_waits_to_receive(stream));
+	if (h2_stream_waits_to_send(stream))
+		return now - h2_stream_stuck_since(stream) >= timeout;
+	return stream->output_done && h2_stream_waits_to_receive(stream);
 }
 
 static void h2_client_look_at(struct h2_client *client, struct h2_stream *stream)
 {
 	uint64_t timeout = client->settings.response;
 
-	if (!timeout || client->h2.worker->loop.now - stream->active_at < timeout || !h2_client_waits(stream))
+	if (!timeout || client->h2.worker->loop.now - stream->active_at < timeout ||
+	    !h2_client_waits(stream, timeout))
 		return;
 	if (stream->head_done)
 		h2_client_fail(stream,
@@ -373,8 +385,10 @@ static void h2_client_on_tick(struct h2_conn *h2)
 	struct link *next;
 
 	if (h2->count == 0) {
+		/* With a GOAWAY, if that has not been submitted before; a server that takes nothing does not keep the connection. */
 		h2_client_leave(client);
 		h2_conn_terminate(h2, NGHTTP2_NO_ERROR, &h2->error);
+		h2_conn_leave(h2, &h2->error);
 		return;
 	}
 	for (struct link *link = h2->streams.next; link != &h2->streams; link = next) {

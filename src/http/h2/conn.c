@@ -55,17 +55,18 @@ static bool h2_conn_write(struct h2_conn *h2, size_t most)
 	struct buffers *buffers = &h2->worker->buffers;
 	struct chunk_queue out = {0};
 	const uint8_t *bytes;
-	ssize_t len = 0;
+	bool good = true;
 
 	h2->out = &out;
-	while (conn_unsent(h2->conn) + out.bytes < most) {
-		len = nghttp2_session_mem_send(h2->session, &bytes);
-		if (len <= 0 || !chunk_queue_copy(buffers, &out, span_make(bytes, (size_t)len)))
+	while (good && conn_unsent(h2->conn) + out.bytes < most) {
+		ssize_t len = nghttp2_session_mem_send(h2->session, &bytes);
+		if (len == 0)
 			break;
+		good = len > 0 && chunk_queue_copy(buffers, &out, span_make(bytes, (size_t)len));
 	}
 	h2->out = NULL;
 	conn_write(h2->conn, &out);
-	return len >= 0;
+	return good;
 }
 
 /* Not from within nghttp2. */
@@ -85,8 +86,7 @@ void h2_conn_terminate(struct h2_conn *h2, uint32_t code, const struct error *er
 	if (h2->ended)
 		return;
 	h2->error = *error;
-	(void)nghttp2_session_terminate_session(h2->session, code);
-	h2_conn_wake(h2);
+	h2_conn_check(h2, nghttp2_session_terminate_session(h2->session, code));
 }
 
 /* ---- writing ---- */
@@ -97,13 +97,19 @@ void h2_conn_wake(struct h2_conn *h2)
 		loop_last(&h2->worker->loop, &h2->pump);
 }
 
+void h2_conn_check(struct h2_conn *h2, int result)
+{
+	h2->starved |= result < NGHTTP2_ERR_FATAL;
+	h2_conn_wake(h2);
+}
+
 static void h2_conn_pump(struct loop_task *task)
 {
 	struct h2_conn *h2 = CONTAINER_OF(task, struct h2_conn, pump);
 
 	if (h2->ended)
 		return;
-	if (!h2_conn_write(h2, OUTPUT_MOST)) {
+	if (h2->starved || !h2_conn_write(h2, OUTPUT_MOST)) {
 		h2_conn_cut(h2, &(struct error){.code = ERROR_MEMORY});
 		return;
 	}
@@ -126,8 +132,12 @@ static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const ui
 
 static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
+	struct h2_conn *h2 = user;
 	struct h2_stream *stream;
 
+	/* Behind the first of two GOAWAYs: its answer says that the peer has seen that. Submitted with it, it would leave before. */
+	if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.last_stream_id == INT32_MAX)
+		h2_conn_check(h2, nghttp2_submit_ping(session, NGHTTP2_FLAG_NONE, NULL));
 	if (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS)
 		return 0;
 	stream = h2_stream_find(session, frame->hd.stream_id);
@@ -142,22 +152,27 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
 		exchange_finish_tunnel(stream->stream.exchange);
 	/* The answer is complete, the request need not be (RFC 9113 8.1). */
 	else if (&stream->stream == stream->stream.exchange->down && !stream->input_done && !stream->tunnel)
-		(void)nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
-						NGHTTP2_NO_ERROR);
+		h2_conn_check(h2, nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
+							    NGHTTP2_NO_ERROR));
 	return 0;
 }
 
-/* A request that could not be sent, since the server is leaving or has no identifier left. */
+/*
+ * A request that could not be sent, since the server is leaving or has no identifier left; or a head or trailers that are too large, or for
+ * a stream that is being reset.
+ */
 static int on_frame_not_send(nghttp2_session *session, const nghttp2_frame *frame, int why, void *user)
 {
 	struct h2_conn *h2 = user;
 	struct h2_stream *stream = h2_stream_find(session, frame->hd.stream_id);
 
-	if (frame->hd.type != NGHTTP2_HEADERS || !stream || stream->sent)
+	if (frame->hd.type != NGHTTP2_HEADERS || !stream)
 		return 0;
+	bool refused = why == NGHTTP2_ERR_START_STREAM_NOT_ALLOWED;
+	bool known = h2->role->on_request || stream->sent; /* or there is nothing to be reset */
 	nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, NULL);
-	h2_stream_release(stream, NGHTTP2_NO_ERROR);
-	h2->role->on_closed(h2, stream, NGHTTP2_REFUSED_STREAM);
+	h2_stream_release(stream, known ? NGHTTP2_INTERNAL_ERROR : NGHTTP2_NO_ERROR);
+	h2->role->on_closed(h2, stream, refused ? NGHTTP2_REFUSED_STREAM : NGHTTP2_INTERNAL_ERROR);
 	return 0;
 }
 
@@ -169,7 +184,7 @@ static int stop_if_ended(const struct h2_conn *h2)
 }
 
 /* A peer that has gone too far is sent away. */
-static void h2_conn_spend(struct h2_conn *h2, enum h2_abuse kind)
+void h2_conn_spend(struct h2_conn *h2, enum h2_abuse kind)
 {
 	struct h2_room *room = h2_room(h2->worker);
 	char text[ADDRESS_TEXT];
@@ -193,14 +208,14 @@ static void h2_conn_spend_frame(struct h2_conn *h2, const nghttp2_frame_hd *fram
 			h2_conn_spend(h2, H2_ABUSE_EMPTY);
 		break;
 	case NGHTTP2_HEADERS:
-	case NGHTTP2_GOAWAY:
 		break;
 	case NGHTTP2_PRIORITY:
 	case NGHTTP2_PRIORITY_UPDATE:
 		h2_conn_spend(h2, H2_ABUSE_PRIORITY);
 		break;
 	case NGHTTP2_RST_STREAM:
-		h2_conn_spend(h2, H2_ABUSE_RESET);
+		if (h2->role->on_request) /* a server resets what it was asked to do, which is no more than we ask */
+			h2_conn_spend(h2, H2_ABUSE_RESET);
 		break;
 	case NGHTTP2_SETTINGS:
 		if (!(frame->flags & NGHTTP2_FLAG_ACK))
@@ -260,10 +275,12 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
 	if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
 		return 0; /* of a stream that we have let go */
 	stream = h2->role->on_request(h2, id);
-	if (!stream)
-		return h2->ended ? NGHTTP2_ERR_CALLBACK_FAILURE : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-	nghttp2_session_set_stream_user_data(session, id, stream);
-	return 0;
+	if (stream)
+		nghttp2_session_set_stream_user_data(session, id, stream);
+	else /* RFC 9113 8.7: it can be tried again */
+		h2_conn_check(h2, nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id,
+							    NGHTTP2_REFUSED_STREAM));
+	return stop_if_ended(h2);
 }
 
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
@@ -308,6 +325,10 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
 		return stop_if_ended(h2);
 	}
 	stream = h2_stream_find(session, frame->hd.stream_id);
+	/* Padding, and nothing else. */
+	if (frame->hd.type == NGHTTP2_DATA && frame->hd.length > 0 &&
+	    frame->hd.length == frame->data.padlen && !ended)
+		h2_conn_spend(h2, H2_ABUSE_EMPTY);
 	if (stream && frame->hd.type == NGHTTP2_HEADERS)
 		h2_conn_on_block(h2, stream, ended);
 	if (stream && ended && stream->h2)
@@ -324,7 +345,7 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
 	if (h2->ended)
 		return NGHTTP2_ERR_CALLBACK_FAILURE;
 	/* The connection's window never closes: each stream has its own bound, so that no stream waits for another. */
-	(void)nghttp2_session_consume_connection(session, len);
+	h2_conn_check(h2, nghttp2_session_consume_connection(session, len));
 	if (stream)
 		h2_stream_on_data(stream, span_make(bytes, len));
 	return stop_if_ended(h2);
@@ -381,6 +402,7 @@ static void h2_conn_on_sent(struct conn *conn, size_t bytes)
 {
 	struct h2_conn *h2 = conn->owner;
 
+	h2->sent_at = h2->worker->loop.now;
 	if (nghttp2_session_want_write(h2->session))
 		h2_conn_wake(h2);
 }

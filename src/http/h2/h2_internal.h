@@ -72,9 +72,11 @@ struct h2_conn {
 	struct loop_task retire;
 	struct timer timer;
 	uint64_t quiet_since; /* loop clock, ms: no stream; 0: there is one */
+	uint64_t sent_at;     /* loop clock, ms: when the peer last took something */
 	uint32_t count;       /* of streams */
 	struct error error;   /* what streams are told that are left at the end */
 	bool abused;          /* sent away for it */
+	bool starved;         /* nghttp2 had no memory for what must be said: the connection cannot go on */
 	bool ended;
 };
 
@@ -120,6 +122,10 @@ void h2_conn_leave(struct h2_conn *h2, const struct error *error);
 void h2_conn_cut(struct h2_conn *h2, const struct error *error);
 /* An error of the whole connection: GOAWAY with `code` (enum nghttp2_error_code), then it ends. */
 void h2_conn_terminate(struct h2_conn *h2, uint32_t code, const struct error *error);
+/* What nghttp2 answered to a submission: when it had no memory, the connection ends before the peer waits for what never comes. */
+void h2_conn_check(struct h2_conn *h2, int result);
+/* The peer has done something that costs points; without any left it is sent away. */
+void h2_conn_spend(struct h2_conn *h2, enum h2_abuse kind);
 /* The clock: ticks while there are streams; one shot for the idle time. */
 void h2_conn_tick_in(struct h2_conn *h2, uint64_t delay_ms);
 
@@ -163,6 +169,11 @@ static inline struct h2_stream *h2_stream_of(struct stream *stream)
 	return CONTAINER_OF(stream, struct h2_stream, stream);
 }
 
+/*
+ * Since when (loop clock, ms) the peer has not taken what this stream has for it. While the stream has a window, what others are sent
+ * counts: it is only not its turn.
+ */
+uint64_t h2_stream_stuck_since(const struct h2_stream *stream);
 /* Is it the peer that the stream waits for: to take what there is for it, or to send what it owes? */
 bool h2_stream_waits_to_send(const struct h2_stream *stream);
 bool h2_stream_waits_to_receive(const struct h2_stream *stream);

@@ -6,8 +6,9 @@
 #include "http/h2/h2_sides.h"
 
 enum {
-	CONNECTIONS_KEPT = 256,  /* free connection objects held for reuse */
-	ACKNOWLEDGEMENTS = 1000, /* of PING and SETTINGS that wait to be written */
+	CONNECTIONS_KEPT = 256,       /* free connection objects held for reuse */
+	ACKNOWLEDGEMENTS = 1000,      /* of PING and SETTINGS that wait to be written */
+	HEAD_SENT_MOST = 1024 * 1024, /* bytes: more than any limits.head */
 };
 
 const char h2_preface[H2_PREFACE_LENGTH + 1] = NGHTTP2_CLIENT_MAGIC;
@@ -24,6 +25,7 @@ static bool options_init(struct h2_room *room)
 		nghttp2_option_set_no_http_messaging(both[i], 1); /* message.c is stricter, and says why */
 		nghttp2_option_set_no_closed_streams(both[i], 1);
 		nghttp2_option_set_max_outbound_ack(both[i], ACKNOWLEDGEMENTS);
+		nghttp2_option_set_max_send_header_block_length(both[i], HEAD_SENT_MOST);
 	}
 	nghttp2_option_set_builtin_recv_extension_type(room->server_option, NGHTTP2_PRIORITY_UPDATE);
 	return true;

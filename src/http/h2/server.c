@@ -40,9 +40,9 @@ static void h2_server_warn(struct h2_server *server)
 		return;
 	h2_server_set_state(server, H2_SERVER_WARNED);
 	server->warned_at = server->h2.worker->loop.now;
-	(void)nghttp2_submit_shutdown_notice(server->h2.session);
-	(void)nghttp2_submit_ping(server->h2.session, NGHTTP2_FLAG_NONE, NULL); /* its answer: the client knows */
-	h2_conn_wake(&server->h2);
+	h2_conn_check(&server->h2, nghttp2_submit_shutdown_notice(server->h2.session));
+	/* An idle connection's clock is set for another time. */
+	h2_conn_tick_in(&server->h2, h2_server_tick(server->service->timeouts));
 }
 
 /* No request after those that have come; the connection ends with the last of them. */
@@ -53,10 +53,9 @@ static void h2_server_refuse_more(struct h2_server *server)
 	if (server->state == H2_SERVER_LEAVING)
 		return;
 	h2_server_set_state(server, H2_SERVER_LEAVING);
-	(void)nghttp2_submit_goaway(h2->session, NGHTTP2_FLAG_NONE,
-				    nghttp2_session_get_last_proc_stream_id(h2->session), NGHTTP2_NO_ERROR,
-				    NULL, 0);
-	h2_conn_wake(h2);
+	h2_conn_check(h2, nghttp2_submit_goaway(h2->session, NGHTTP2_FLAG_NONE,
+						nghttp2_session_get_last_proc_stream_id(h2->session),
+						NGHTTP2_NO_ERROR, NULL, 0));
 }
 
 static void h2_server_leave_step(struct h2_server *server)
@@ -76,6 +75,10 @@ static void h2_server_leave_step(struct h2_server *server)
 static struct h2_stream *h2_server_on_request(struct h2_conn *h2, int32_t id)
 {
 	struct h2_server *server = h2_server_of(h2);
+
+	/* The GOAWAY that is about to leave says that it has not been processed (RFC 9113 6.8). */
+	if (server->state == H2_SERVER_LEAVING)
+		return NULL;
 	struct exchange *x = exchange_new(h2->worker, server->service, &server->client);
 	struct h2_stream *stream = x ? arena_zalloc(&x->arena, 1, sizeof(*stream)) : NULL;
 
@@ -98,11 +101,12 @@ static struct h2_stream *h2_server_on_request(struct h2_conn *h2, int32_t id)
 	return stream;
 }
 
-/* A request that cannot be read is a stream error (RFC 9113 8.1.1); the log says why. */
+/* A request that cannot be read is a stream error (RFC 9113 8.1.1); the log says why. Who makes us reset again and again is sent away. */
 static void h2_server_on_malformed(struct h2_stream *stream, const struct error *error)
 {
 	struct exchange *x = stream->stream.exchange;
 
+	h2_conn_spend(stream->h2, H2_ABUSE_FAULT);
 	h2_stream_release(stream, NGHTTP2_PROTOCOL_ERROR);
 	exchange_abort(x, error);
 }
@@ -154,13 +158,33 @@ static void h2_server_on_head(struct h2_stream *stream, bool ended)
 
 /* ---- ends ---- */
 
+/* The exchange goes on without the connection, which may end before it: it gets a client of its own. False: out of memory. */
+static bool h2_server_outlive(struct exchange *x)
+{
+	struct client *client = arena_zalloc(&x->arena, 1, sizeof(*client));
+	struct tls_info *tls = arena_zalloc(&x->arena, 1, sizeof(*tls));
+
+	if (!client || !tls)
+		return false;
+	*client = *x->client;
+	if (client->tls) {
+		tls->version = client->tls->version;
+		tls->cipher = client->tls->cipher;
+		tls->resumed = client->tls->resumed;
+		client->tls = tls;
+	}
+	x->client = client;
+	return true;
+}
+
 static void h2_server_on_closed(struct h2_conn *h2, struct h2_stream *stream, uint32_t code)
 {
 	struct exchange *x = stream->stream.exchange;
 
 	if (stream->output_done && !stream->raw) {
 		exchange_finish(x);
-	} else if (stream->raw && code == NGHTTP2_NO_ERROR && stream->input_done && stream->output_done) {
+	} else if (stream->raw && code == NGHTTP2_NO_ERROR && stream->input_done && stream->output_done &&
+		   h2_server_outlive(x)) {
 		exchange_finish_tunnel(x); /* or what came for the server is still on its way */
 	} else {
 		exchange_abort(x, &(struct error){.code = ERROR_CLIENT_GONE,
@@ -222,10 +246,11 @@ uint64_t h2_server_tick(const struct timeouts_settings *timeouts)
 static void h2_server_look_at(struct h2_server *server, struct h2_stream *stream, uint64_t now)
 {
 	struct exchange *x = stream->stream.exchange;
+	uint64_t timeout = server->service->timeouts->body;
 
-	if (now - stream->active_at < server->service->timeouts->body || !stream->head_done)
+	if (now - stream->active_at < timeout || !stream->head_done)
 		return;
-	if (h2_stream_waits_to_send(stream))
+	if (h2_stream_waits_to_send(stream) && now - h2_stream_stuck_since(stream) >= timeout)
 		exchange_abort(x, &(struct error){.code = ERROR_CLIENT_STALLED});
 	else if (h2_stream_waits_to_receive(stream) && !stream->head_sent)
 		exchange_fail(x, &(struct error){.code = ERROR_REQUEST_TIMEOUT,

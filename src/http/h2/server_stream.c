@@ -30,6 +30,8 @@ static bool h2_server_submit(struct h2_stream *stream, const struct http_head *h
 	if (interim)
 		return nghttp2_submit_headers(h2->session, NGHTTP2_FLAG_NONE, stream->id, NULL, list,
 					      fields.count, NULL) == 0;
+	stream->discard |= stream->tunnel &&
+			   !opens_tunnel(stream, head); /* what was sent for it has nowhere to go */
 	stream->tunnel = opens_tunnel(stream, head);
 	stream->head_sent = true;
 	stream->has_source = stream->tunnel || http_head_has_body(head);
@@ -44,6 +46,13 @@ static void h2_server_on_head_down(struct stream *base, const struct http_head *
 	if (!stream->h2)
 		return;
 	h2_stream_moved(stream);
+	if (stream->message.extended && head->status >= 200 && head->status < 300) {
+		/* Here that would say yes (RFC 8441 5), and a server that only did not know Upgrade has not. */
+		exchange_abort(base->exchange,
+			       &(struct error){.code = ERROR_UPSTREAM_UPGRADE,
+					       .text = "the server answered as if there were no Upgrade"});
+		return;
+	}
 	if (!h2_server_submit(stream, head)) {
 		exchange_abort(base->exchange, &(struct error){.code = ERROR_MEMORY});
 		return;

@@ -43,8 +43,7 @@ void h2_stream_release(struct h2_stream *stream, uint32_t code)
 	list_remove(&stream->link);
 	if (code != NGHTTP2_NO_ERROR && stream->id > 0 && !h2->ended) {
 		(void)nghttp2_session_set_stream_user_data(h2->session, stream->id, NULL);
-		(void)nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, stream->id, code);
-		h2_conn_wake(h2);
+		h2_conn_check(h2, nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, stream->id, code));
 	}
 	if (--h2->count > 0)
 		return;
@@ -72,8 +71,7 @@ void h2_stream_release_ending(struct h2_stream *stream)
 	if (!h2->ended && stream->id > 0 && !stream->output_done) {
 		(void)nghttp2_session_set_stream_user_data(h2->session, stream->id, &over);
 		if (stream->deferred)
-			(void)nghttp2_session_resume_data(h2->session, stream->id);
-		h2_conn_wake(h2);
+			h2_conn_check(h2, nghttp2_session_resume_data(h2->session, stream->id));
 	} else if (!h2->ended && stream->id > 0) {
 		(void)nghttp2_session_set_stream_user_data(h2->session, stream->id, NULL);
 	}
@@ -120,6 +118,20 @@ static void h2_stream_push(struct h2_stream *stream, struct span bytes)
 		flow_want_credit(stream->stream.in);
 }
 
+static void h2_stream_refuse(struct h2_stream *stream, const char *text)
+{
+	struct error error =
+		error_make(stream->message.response ? ERROR_UPSTREAM_MALFORMED : ERROR_MALFORMED_REQUEST, text);
+
+	stream->h2->role->on_malformed(stream, &error);
+}
+
+/* What follows an interim response can only be another head (RFC 9113 8.1). */
+static bool h2_stream_is_premature(const struct h2_stream *stream)
+{
+	return stream->message.response && !stream->head_done;
+}
+
 void h2_stream_on_data(struct h2_stream *stream, struct span bytes)
 {
 	struct h2_conn *h2 = stream->h2;
@@ -130,6 +142,10 @@ void h2_stream_on_data(struct h2_stream *stream, struct span bytes)
 		h2_budget_earn_frame(&h2->budget);
 	h2_budget_earn(&h2->budget, bytes.len);
 	stream->received += bytes.len;
+	if (h2_stream_is_premature(stream)) {
+		h2_stream_refuse(stream, "data before the final head");
+		return;
+	}
 	if (stream->tunnel && !stream->raw) {
 		stream->owed += bytes.len;
 		if (!chunk_queue_copy(&h2->worker->buffers, &stream->early, bytes))
@@ -137,10 +153,7 @@ void h2_stream_on_data(struct h2_stream *stream, struct span bytes)
 		return;
 	}
 	if (!stream->tunnel && !h2_message_data(&stream->message, bytes.len)) {
-		struct error error = error_make(stream->message.response ? ERROR_UPSTREAM_MALFORMED :
-									   ERROR_MALFORMED_REQUEST,
-						"the body is longer than Content-Length says");
-		h2->role->on_malformed(stream, &error);
+		h2_stream_refuse(stream, "the body is longer than Content-Length says");
 		return;
 	}
 	if (stream->discard)
@@ -159,6 +172,10 @@ void h2_stream_on_end(struct h2_stream *stream)
 	if (stream->input_done)
 		return;
 	h2_stream_moved(stream);
+	if (h2_stream_is_premature(stream)) {
+		h2_stream_refuse(stream, "the stream ended before the final head");
+		return;
+	}
 	stream->input_done = true;
 	if (stream->tunnel) {
 		if (stream->raw)
@@ -166,9 +183,7 @@ void h2_stream_on_end(struct h2_stream *stream)
 		return;
 	}
 	if (!h2_message_body_end(&stream->message)) {
-		struct error error = error_make(response ? ERROR_UPSTREAM_MALFORMED : ERROR_MALFORMED_REQUEST,
-						"the body is shorter than Content-Length says");
-		stream->h2->role->on_malformed(stream, &error);
+		h2_stream_refuse(stream, "the body is shorter than Content-Length says");
 		return;
 	}
 	if (stream->discard)
@@ -189,12 +204,11 @@ void h2_stream_on_credit(struct stream *base)
 	if (base->in->high > stream->window) {
 		/* The flow has grown, since its sink keeps up. */
 		stream->window = base->in->high;
-		(void)nghttp2_session_set_local_window_size(h2->session, NGHTTP2_FLAG_NONE, stream->id,
-							    (int32_t)stream->window);
+		h2_conn_check(h2, nghttp2_session_set_local_window_size(h2->session, NGHTTP2_FLAG_NONE,
+									stream->id, (int32_t)stream->window));
 	}
-	(void)nghttp2_session_consume_stream(h2->session, stream->id, stream->owed);
+	h2_conn_check(h2, nghttp2_session_consume_stream(h2->session, stream->id, stream->owed));
 	stream->owed = 0;
-	h2_conn_wake(h2);
 }
 
 /* What still comes is dropped, and no window is given back for it. */
@@ -213,8 +227,7 @@ void h2_stream_on_readable(struct stream *base)
 		return;
 	stream->deferred = false;
 	h2_stream_moved(stream); /* from now on it is the peer that we wait for */
-	(void)nghttp2_session_resume_data(stream->h2->session, stream->id);
-	h2_conn_wake(stream->h2);
+	h2_conn_check(stream->h2, nghttp2_session_resume_data(stream->h2->session, stream->id));
 }
 
 /* END_STREAM comes with the trailers. False: out of memory. */
@@ -304,6 +317,16 @@ struct conn *h2_stream_plain_conn(struct stream *stream)
 }
 
 /* ---- time ---- */
+
+uint64_t h2_stream_stuck_since(const struct h2_stream *stream)
+{
+	const struct h2_conn *h2 = stream->h2;
+
+	if (nghttp2_session_get_stream_remote_window_size(h2->session, stream->id) <= 0 ||
+	    nghttp2_session_get_remote_window_size(h2->session) <= 0)
+		return stream->active_at;
+	return stream->active_at > h2->sent_at ? stream->active_at : h2->sent_at;
+}
 
 bool h2_stream_waits_to_send(const struct h2_stream *stream)
 {

@@ -116,11 +116,12 @@ static void h2_client_on_head(struct h2_stream *stream, bool ended)
 	struct exchange *x = stream->stream.exchange;
 	struct error error = ERROR_OK;
 
+	stream->heads++; /* whatever it says, it is an answer: nobody asks again */
 	if (!h2_message_end(&stream->message, ended, &error)) {
 		h2_client_on_malformed(stream, &error);
 		return;
 	}
-	if (++stream->heads > INTERIM_HEADS_MOST) {
+	if (stream->heads > INTERIM_HEADS_MOST) {
 		h2_client_on_malformed(stream, &(struct error){.code = ERROR_UPSTREAM_MALFORMED,
 							       .text = "too many interim responses"});
 		return;
@@ -259,7 +260,6 @@ static void h2_client_on_closed(struct h2_conn *h2, struct h2_stream *stream, ui
 	struct error error = closed_error(stream, code);
 
 	error.unprocessed |= !stream->sent;
-	error.unanswered = stream->heads == 0;
 	if (!stream->input_done || (stream->raw && (code != NGHTTP2_NO_ERROR || !stream->output_done)))
 		exchange_on_up_error(x, &error);
 	else if (stream->raw)

@@ -275,7 +275,7 @@ static struct h2_peer *h2_server_with(unsigned index, uint32_t streams, uint32_t
 	return peer;
 }
 
-static struct h2_peer *h2_server(unsigned index)
+static inline struct h2_peer *h2_server(unsigned index)
 {
 	return h2_server_with(index, 100, 65535);
 }
@@ -317,7 +317,7 @@ static int32_t ask(struct h2_peer *peer, const char *head, const struct h2_body 
 	return id;
 }
 
-static void answer(struct h2_peer *peer, int32_t id, const char *head, const struct h2_body *body)
+static inline void answer(struct h2_peer *peer, int32_t id, const char *head, const struct h2_body *body)
 {
 	nghttp2_nv fields[16];
 	size_t count = fields_from(head, fields, ARRAY_LENGTH(fields));
@@ -328,7 +328,7 @@ static void answer(struct h2_peer *peer, int32_t id, const char *head, const str
 	go();
 }
 
-static void interim(struct h2_peer *peer, int32_t id, const char *head)
+static inline void interim(struct h2_peer *peer, int32_t id, const char *head)
 {
 	nghttp2_nv fields[16];
 
@@ -355,14 +355,14 @@ static void reset(struct h2_peer *peer, int32_t id, uint32_t code)
 	go();
 }
 
-static void goaway(struct h2_peer *peer, int32_t last)
+static inline void goaway(struct h2_peer *peer, int32_t last)
 {
 	nghttp2_submit_goaway(peer->session, 0, last, NGHTTP2_NO_ERROR, NULL, 0);
 	go();
 }
 
 /* What an HTTP/1 end says. */
-static void tell(struct stage_peer *peer, const char *text)
+static inline void tell(struct stage_peer *peer, const char *text)
 {
 	stage_say(peer, text);
 	go();

@@ -125,7 +125,8 @@ static void received_nothing(struct conn *conn, ssize_t got)
 		conn->end_seen = true;
 		tell_end(conn);
 	} else if (errno == EAGAIN) {
-		if (conn->broken)
+		/* A transport may have used up bytes that were nothing for the reader: what follows them is. */
+		if (conn->broken && !conn->readable && !conn->pending)
 			fail_errno(conn, conn->broken);
 	} else {
 		fail_errno(conn, conn->broken ? conn->broken : errno);

@@ -96,6 +96,7 @@ struct tls {
 	uint8_t unsendable; /* errno of a send that failed: what came before is still read, the peer's alert most of all */
 	bool server;
 	bool partial;    /* OpenSSL keeps a part of a record */
+	bool stuck;      /* nothing can be encrypted before the rest of a message has come */
 	bool ticket_due; /* TLS 1.3: a session ticket leaves with the first bytes */
 	struct loop_task retire;
 };

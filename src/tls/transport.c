@@ -310,6 +310,15 @@ static bool count_partial(struct tls *tls)
 	return true;
 }
 
+/* A message has come whole, on which what is to be sent had to wait. */
+static void write_on(struct tls *tls)
+{
+	if (!tls->stuck || SSL_in_init(tls->ssl))
+		return;
+	tls->stuck = false;
+	loop_last(&tls->room->worker->loop, &tls->conn->flush);
+}
+
 /* What came goes through OpenSSL. The plaintext, 0: none; conn->pending tells whether there is something without more input. */
 static size_t process(struct tls *tls, struct span input, uint8_t *into, size_t room)
 {
@@ -322,6 +331,7 @@ static size_t process(struct tls *tls, struct span input, uint8_t *into, size_t 
 		tls_handshake_step(tls);
 	else if (tls->state == TLS_OPEN)
 		got = decrypt(tls, into, room);
+	write_on(tls);
 	if (tls->messages > MESSAGES_MOST + conn->bytes_in / MESSAGES_EACH)
 		tls_broke(tls, tls->server ? ERROR_ABUSE : ERROR_TLS_PROTOCOL, 0,
 			  "too many TLS messages without data");
@@ -376,6 +386,12 @@ static ssize_t tls_receive(struct conn *conn, void *into, size_t room)
 	size_t got = 0;
 	int number = EAGAIN;
 
+	if (tls->state == TLS_SHAKEN) { /* in a busy turn there are events before it is told */
+		tls->handshake->readable |= conn->readable;
+		conn->readable = false;
+		errno = EAGAIN;
+		return -1;
+	}
 	if (conn->pending)
 		got = process(tls, rest_span(tls->stash), into, room);
 	if (conn->readable && got < room && !conn->pending) {
@@ -454,6 +470,16 @@ static struct span next_piece(struct source *from, size_t most, uint8_t *gathere
 	return span_make(gathered, used);
 }
 
+/*
+ * While a part of a message of the peer's handshake is missing (RFC 8446 5.1: it may be cut over records), OpenSSL writes nothing. process() goes on
+ * with it.
+ */
+static bool waits_for_message(struct tls *tls)
+{
+	tls->stuck = SSL_get_error(tls->ssl, 0) == SSL_ERROR_WANT_READ;
+	return tls->stuck;
+}
+
 /* Records until the batch is full; they leave in one send. */
 static ssize_t encrypt(struct tls *tls, const struct iovec *vectors, unsigned count)
 {
@@ -475,7 +501,8 @@ static ssize_t encrypt(struct tls *tls, const struct iovec *vectors, unsigned co
 		if (piece.len == 0)
 			break;
 		if (SSL_write_ex(tls->ssl, piece.at, piece.len, &written) != 1) {
-			tls_broke_ssl(tls);
+			if (!waits_for_message(tls))
+				tls_broke_ssl(tls);
 			break;
 		}
 		total += written;
@@ -484,8 +511,10 @@ static ssize_t encrypt(struct tls *tls, const struct iovec *vectors, unsigned co
 		(void)SSL_free_buffers(tls->ssl);
 	if (!tls_push(tls))
 		tls_broke(tls, usual_code(tls), errno, NULL);
-	if (tls->state != TLS_FAILED && !tls->unsendable)
-		return (ssize_t)total;
+	if (tls->state != TLS_FAILED && !tls->unsendable) {
+		errno = EAGAIN;
+		return tls->stuck && total == 0 ? -1 : (ssize_t)total;
+	}
 	errno = tls->unsendable ? tls->unsendable : tls->error_system ? tls->error_system : EPROTO;
 	return -1;
 }
@@ -501,7 +530,7 @@ static ssize_t tls_send(struct conn *conn, const struct iovec *vectors, unsigned
 		return -1;
 	if (count == 0)
 		return 0;
-	if (open)
+	if (open && !tls->stuck)
 		return encrypt(tls, vectors, count);
 	errno = tls->state == TLS_FAILED ? EPROTO : EAGAIN;
 	return -1;

@@ -415,6 +415,37 @@ static void key_updates_are_followed_but_not_for_ever(void **state)
 	scene_stop(&scene);
 }
 
+/* What brings nothing for the reader, a message of the handshake or a part of a record, is not the last that came. */
+static void answer_survives_a_failed_send(void **state)
+{
+	const struct linger hard = {.l_onoff = 1};
+	const size_t len = 40000;
+	uint8_t *bytes = pattern(len);
+	struct scene scene;
+
+	scene_start(&scene, state, TLS1_3_VERSION);
+	scene_connect(&scene);
+	for (unsigned i = 1; i < 6; i++) {
+		assert_int_equal(SSL_key_update(scene.peer.ssl, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+		peer_write(&scene.peer, span_make(bytes, i));
+	}
+	peer_write(&scene.peer, span_make(bytes, len));
+	setsockopt(scene.peer.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
+	peer_close(&scene.peer);
+	usleep(1000);
+	side_write(&scene.side, SPAN("a body that nobody wants"));
+	/* As if the write came before the event: the last phase first. */
+	struct loop_task *flush = &scene.side.conn->flush;
+	flush->run(flush);
+	assert_int_equal(scene.side.fails, 0);
+	TURN_UNTIL(scene.fixture, &scene.peer, scene.side.fails == 1);
+	assert_int_equal(scene.side.len, 15 + len);
+	assert_memory_equal(scene.side.bytes + 15, bytes, len);
+	free(bytes);
+	scene_close(&scene);
+	scene_stop(&scene);
+}
+
 static void memory_is_counted_and_may_run_out(void **state)
 {
 	struct scene scene;
@@ -482,6 +513,7 @@ int main(void)
 		TEST(lingering_ends_in_order),
 		TEST(damaged_record_is_a_failure),
 		TEST(key_updates_are_followed_but_not_for_ever),
+		TEST(answer_survives_a_failed_send),
 		TEST(memory_is_counted_and_may_run_out),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

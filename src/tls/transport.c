@@ -470,10 +470,7 @@ static struct span next_piece(struct source *from, size_t most, uint8_t *gathere
 	return span_make(gathered, used);
 }
 
-/*
- * While a part of a message of the peer's handshake is missing (RFC 8446 5.1: it may be cut over records), OpenSSL writes nothing. process() goes on
- * with it.
- */
+/* While a part of a handshake message is missing (RFC 8446 5.1: records may cut it), OpenSSL writes nothing. See write_on. */
 static bool waits_for_message(struct tls *tls)
 {
 	tls->stuck = SSL_get_error(tls->ssl, 0) == SSL_ERROR_WANT_READ;

@@ -44,6 +44,28 @@ static struct span certificate_text(struct arena *arena, struct span der)
 	return span_make(text, len + 2);
 }
 
+/* The name, with "_" for "-" as well: servers that hand fields on as variables (RFC 3875 4.1.18) take the two for one. */
+static bool is_spelling_of(struct span name, struct span known)
+{
+	if (name.len != known.len)
+		return false;
+	for (size_t i = 0; i < name.len; i++)
+		if (ascii_lower(name.at[i] == '_' ? '-' : name.at[i]) != ascii_lower(known.at[i]))
+			return false;
+	return true;
+}
+
+static void drop_other_spellings(struct http_fields *fields)
+{
+	for (uint32_t i = 0; i < fields->count; i++) {
+		struct http_field *field = &fields->items[i];
+		if (field->id == HTTP_FIELD_OTHER &&
+		    (is_spelling_of(field->name, http_field_name(HTTP_FIELD_CLIENT_CERT)) ||
+		     is_spelling_of(field->name, http_field_name(HTTP_FIELD_CLIENT_CERT_CHAIN))))
+			field->dropped = true;
+	}
+}
+
 bool tls_policy_request(struct exchange *x, struct proxy_exchange *p)
 {
 	struct http_fields *fields = &x->request.fields;
@@ -51,6 +73,7 @@ bool tls_policy_request(struct exchange *x, struct proxy_exchange *p)
 	struct span text;
 
 	/* RFC 9440 4: whoever believes the field must be sure that no client can send it. */
+	drop_other_spellings(fields);
 	if (http_fields_find(fields, HTTP_FIELD_CLIENT_CERT) &&
 	    forwarded_trusts(p->listener->forwarded, &x->client->address))
 		return true;

@@ -333,30 +333,44 @@ static void test_times(void **state)
 	assert_int_equal(server->goaways, 1);
 }
 
-/* A server that never says its settings, and then one that takes nothing when the connection is to end. */
-static void test_deaf_servers(void **state)
+/* A server that never says its settings. */
+static void test_mute_server(void **state)
 {
-	struct h2_peer *client = h2_client(1, REVERSE_CLEAR), *server;
+	struct h2_peer *client = h2_client(1, REVERSE_CLEAR);
 	int32_t id = ask(client, GET_TWO, NULL);
-	struct h2_body body = {.len = 60000};
 
 	for (unsigned i = 0; i < 3; i++)
 		pass_slowly(4000);
-	assert_true(seen_of(client, id)->closed);
-	id = ask(client, POST_TWO "content-length 60000\n", &open_body);
-	server = newest();
-	server->at->paused = true;
-	int small = 4096;
-	setsockopt(server->at->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
-	for (unsigned i = 0; i < 6; i++) {
-		int32_t other = ask(client, POST_TWO "content-length 60000\n", &body);
-		assert_true(other > 0);
-	}
-	reset(client, id, NGHTTP2_CANCEL);
-	pass_slowly(9000);
-	stage_peer_close(client->at);
-	pass_slowly(20000);
+	assert_seen(client, id, ":status: 50");
 	assert_int_equal(exchange_count(&stage.worker), 0);
+}
+
+/* One that takes nothing any more, not even the GOAWAY at the end of timeouts.pool. */
+static void test_deaf_server(void **state)
+{
+	struct h2_body body = {.len = 60000};
+
+	for (unsigned who = 1; who < 3; who++) {
+		struct h2_peer *client = h2_client(who, REVERSE_CLEAR);
+		for (unsigned i = 0; i < 11; i++) {
+			(void)ask(client, POST_TWO "content-length 60000\n", &body);
+			for (unsigned at = 0; at < stage.server_count; at++) {
+				if (h2_servers[at].session)
+					continue;
+				struct h2_peer *server = h2_server_with(at, 100, 1 << 20);
+				nghttp2_session_set_local_window_size(server->session, 0, 0, 1 << 24);
+				go();
+				server->at->paused = true;
+			}
+		}
+		pass_slowly(9000);
+		stage_peer_close(client->at);
+		go();
+	}
+	assert_int_equal(exchange_count(&stage.worker), 0);
+	assert_true(conn_count(&stage.worker) > 0);
+	pass_slowly(17000); /* the sessions end, and their connections linger */
+	pass_slowly(35000);
 	assert_int_equal(conn_count(&stage.worker), 0);
 }
 
@@ -486,7 +500,8 @@ int main(void)
 		TEST(test_breaking_off),
 		TEST(test_goaway_at_each_step),
 		TEST(test_times),
-		TEST(test_deaf_servers),
+		TEST(test_mute_server),
+		TEST(test_deaf_server),
 		TEST(test_drain),
 		TEST(test_few_streams),
 		TEST(test_websocket),

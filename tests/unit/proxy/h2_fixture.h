@@ -210,7 +210,7 @@ static void pass(uint64_t ms)
 }
 
 /* Time in steps, as timers that start each other need. */
-static void pass_slowly(uint64_t ms)
+static inline void pass_slowly(uint64_t ms)
 {
 	for (; ms > 0; ms -= size_min(ms, 250))
 		pass(size_min(ms, 250));
@@ -338,7 +338,7 @@ static inline void interim(struct h2_peer *peer, int32_t id, const char *head)
 }
 
 /* More of a body that was left open. */
-static void more(struct h2_peer *peer, int32_t id, const char *bytes, size_t len, bool open)
+static inline void more(struct h2_peer *peer, int32_t id, const char *bytes, size_t len, bool open)
 {
 	struct h2_body *body = &seen_of(peer, id)->body;
 
@@ -349,7 +349,7 @@ static void more(struct h2_peer *peer, int32_t id, const char *bytes, size_t len
 	go();
 }
 
-static void reset(struct h2_peer *peer, int32_t id, uint32_t code)
+static inline void reset(struct h2_peer *peer, int32_t id, uint32_t code)
 {
 	nghttp2_submit_rst_stream(peer->session, 0, id, code);
 	go();

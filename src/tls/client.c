@@ -133,6 +133,9 @@ void tls_client_free(struct tls_client *client)
 {
 	if (!client)
 		return;
+	/* A connection that lingers has a reference to the context still, and its peer is going. */
+	if (client->context)
+		SSL_CTX_sess_set_new_cb(client->context, NULL);
 	SSL_CTX_free(client->context);
 	memory_free(client->worker->memory, client, sizeof(*client));
 }

@@ -77,7 +77,7 @@ static int read_sni(SSL *ssl, uint8_t name[static SNI_MOST])
 		name[i] = ascii_lower(at[5 + i]);
 	if (name[host - 1] == '.')
 		host--;
-	return (int)host;
+	return host > 0 && name[host - 1] == '.' ? -1 : (int)host;
 }
 
 /* In place of what there was; `extra` bytes follow it. NULL: out of memory. */

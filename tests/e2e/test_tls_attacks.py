@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+import signal
 import socket
 import ssl
 import struct
@@ -471,3 +472,17 @@ def test_proxy_header_inside(stage, leaf, inside):
     assert refused(lambda: stage_client(stage, guise, before=header * 2))
     assert refused(lambda: stage_client(stage, guise))
     assert refused(lambda: stage_client(stage, guise, before=header, source="127.0.0.2"))
+
+
+# the end
+
+def test_drain_waits_for_a_first_request(stage, serve):
+    """Who has just shaken hands has a request on its way."""
+    guise = serve(stage.origin())
+    client = stage_client(stage, guise)
+    guise.signal(signal.SIGTERM)
+    guise.stderr.wait(lambda line: "draining" in line, "draining")
+    time.sleep(0.2)  # what a request takes from far away
+    got = client.get()
+    assert got.status == 200 and got.fields.get("Connection") == "close"
+    assert guise.wait_exit() == 0

@@ -8,6 +8,8 @@
 
 #include <unistd.h>
 
+enum { FIRST_REQUEST_MS = 1000 }; /* behind a TLS handshake, while draining */
+
 /* What may follow each state, as bits. */
 static const uint8_t h1_server_moves[] = {
 	[H1_SERVER_IDLE] = 1 << H1_SERVER_IDLE | 1 << H1_SERVER_HEAD | 1 << H1_SERVER_EXCHANGE |
@@ -539,6 +541,15 @@ bool h1_server_open(struct conn *conn, const struct client *client, const struct
 	return true;
 }
 
+/* Who has just shaken hands has most likely a request on its way, which would be lost. */
+static bool h1_server_expects_request(const struct h1_server *server)
+{
+	uint64_t opened = server->read_deadline - server->service->timeouts->idle;
+
+	return server->client.tls && server->served == 0 && server->read_deadline &&
+	       server->worker->loop.now - opened < FIRST_REQUEST_MS;
+}
+
 void h1_server_drain(struct worker *worker)
 {
 	struct link *head = &h1_room(worker)->open, *next;
@@ -546,7 +557,8 @@ void h1_server_drain(struct worker *worker)
 	for (struct link *link = head->next; link != head; link = next) {
 		struct h1_server *server = CONTAINER_OF(link, struct h1_server, link);
 		next = link->next;
-		if (server->state == H1_SERVER_IDLE && !server->pending.block)
+		if (server->state == H1_SERVER_IDLE && !server->pending.block &&
+		    !h1_server_expects_request(server))
 			h1_server_close(server);
 	}
 }

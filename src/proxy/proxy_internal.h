@@ -71,6 +71,8 @@ enum phase_result phase_loop(struct exchange *x, struct proxy_exchange *p);
 enum phase_result phase_misdirected(struct exchange *x, struct proxy_exchange *p);
 /* Client-Cert of a request for a server (RFC 9440). False: out of memory. */
 WARN_UNUSED bool tls_policy_request(struct exchange *x, struct proxy_exchange *p);
+/* Drops what says who a client is, in every spelling that a server may take for it; `keep_known`: but for the proper one. */
+void tls_policy_drop(struct http_fields *fields, bool keep_known);
 /* Strict-Transport-Security of a response to a client. False: out of memory. */
 WARN_UNUSED bool tls_policy_response(const struct exchange *x, const struct proxy_exchange *p,
 				     struct http_fields *fields);

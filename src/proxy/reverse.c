@@ -254,8 +254,10 @@ void reverse_mask_beside(struct proxy_exchange *p, struct http_fields *fields, b
 	if (!route)
 		return;
 	edits_hide(response ? route->response : route->request, fields);
-	if (!response)
+	if (!response) {
 		forwarded_drop(fields);
+		tls_policy_drop(fields, false);
+	}
 }
 
 const struct phase reverse_phases[] = {

@@ -3,6 +3,7 @@
  * browsers are told of the site; and the answer to who speaks plain HTTP to a port that speaks TLS.
  */
 #include "core/base64.h"
+#include "mask/name.h"
 #include "proxy/proxy_internal.h"
 #include "tls/store.h"
 
@@ -44,24 +45,16 @@ static struct span certificate_text(struct arena *arena, struct span der)
 	return span_make(text, len + 2);
 }
 
-/* The name, with "_" for "-" as well: servers that hand fields on as variables (RFC 3875 4.1.18) take the two for one. */
-static bool is_spelling_of(struct span name, struct span known)
+void tls_policy_drop(struct http_fields *fields, bool keep_known)
 {
-	if (name.len != known.len)
-		return false;
-	for (size_t i = 0; i < name.len; i++)
-		if (ascii_lower(name.at[i] == '_' ? '-' : name.at[i]) != ascii_lower(known.at[i]))
-			return false;
-	return true;
-}
+	struct http_field *field;
+	uint32_t index = 0;
 
-static void drop_other_spellings(struct http_fields *fields)
-{
-	for (uint32_t i = 0; i < fields->count; i++) {
-		struct http_field *field = &fields->items[i];
-		if (field->id == HTTP_FIELD_OTHER &&
-		    (is_spelling_of(field->name, http_field_name(HTTP_FIELD_CLIENT_CERT)) ||
-		     is_spelling_of(field->name, http_field_name(HTTP_FIELD_CLIENT_CERT_CHAIN))))
+	while ((field = http_fields_next(fields, &index))) {
+		bool known = field->id == HTTP_FIELD_CLIENT_CERT || field->id == HTTP_FIELD_CLIENT_CERT_CHAIN;
+		if (known ? !keep_known :
+			    mask_name_is(field->name, SPAN("client-cert")) ||
+				    mask_name_is(field->name, SPAN("client-cert-chain")))
 			field->dropped = true;
 	}
 }
@@ -72,13 +65,13 @@ bool tls_policy_request(struct exchange *x, struct proxy_exchange *p)
 	const struct tls_info *tls = x->client->tls;
 	struct span text;
 
+	bool believed = http_fields_find(fields, HTTP_FIELD_CLIENT_CERT) &&
+			forwarded_trusts(p->listener->forwarded, &x->client->address);
+
 	/* RFC 9440 4: whoever believes the field must be sure that no client can send it. */
-	drop_other_spellings(fields);
-	if (http_fields_find(fields, HTTP_FIELD_CLIENT_CERT) &&
-	    forwarded_trusts(p->listener->forwarded, &x->client->address))
+	tls_policy_drop(fields, believed);
+	if (believed)
 		return true;
-	http_fields_drop_id(fields, HTTP_FIELD_CLIENT_CERT);
-	http_fields_drop_id(fields, HTTP_FIELD_CLIENT_CERT_CHAIN);
 	if (!p->listener->pass_certificate || !tls || tls->client_certificate.len == 0)
 		return true;
 	text = certificate_text(&x->arena, tls->client_certificate);

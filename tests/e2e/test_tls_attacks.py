@@ -13,7 +13,7 @@ import pytest
 
 from support import settings
 from support.certificates import Authority
-from support.client import request
+from support.client import chunked, request
 from support.origin import echoing_request, response
 from support.records import ALERT, CLOSE_NOTIFY, DATA, HANDSHAKE, KEY_UPDATE, RecordClient
 from support.tls import TLSClient, client_hello, listener, refused
@@ -194,6 +194,18 @@ def test_client_cert_in_odd_spellings(stage, serve):
     for name in ("Client_Cert", "CLIENT_CERT", "client_Cert-chain", "Client_Cert_Chain", "Client-Cert"):
         assert "Zm9v" not in client.get(fields=f"{name}: :Zm9v:\r\n").body.decode()
     assert "Zm9v" in client.get(fields="Client-Certs: :Zm9v:\r\n").body.decode()
+
+
+def test_client_cert_among_trailers(stage, serve):
+    def script(peer):
+        while (got := peer.read_request()) is not None:
+            peer.send(response(200, ",".join(got.trailers.names()).encode()))
+    guise = serve(stage.origin(script))
+    client = stage_client(stage, guise)
+    names = ("Client-Cert", "Client_Cert", "client_cert-chain", "Client-Certs")
+    trailers = [(name, ":Zm9v:") for name in names]
+    client.send(request("POST", fields=[("Transfer-Encoding", "chunked")]) + chunked(b"abc", trailers=trailers))
+    assert client.read_response().body == b"client-certs"
 
 
 def test_tickets_of_a_listener_that_asks_for_no_certificate(stage, authority, leaf, tmp_path):

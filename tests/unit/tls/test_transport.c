@@ -446,6 +446,36 @@ static void answer_survives_a_failed_send(void **state)
 	scene_stop(&scene);
 }
 
+/* A turn with very many tasks ends before all have run: then there are events between the end of a handshake and the word of it. */
+static void bytes_between_the_handshake_and_its_end(void **state)
+{
+	struct scene scene;
+	struct loop_source *source;
+
+	scene_start(&scene, state, TLS1_3_VERSION);
+	scene_open(&scene);
+	source = &scene.side.conn->source;
+	for (unsigned i = 0; !SSL_is_init_finished(scene.peer.ssl); i++) {
+		assert_true(i < 10);
+		peer_take(&scene.peer);
+		SSL_do_handshake(scene.peer.ssl);
+		if (!SSL_is_init_finished(scene.peer.ssl)) {
+			peer_give(&scene.peer);
+			loop_turn(&scene.fixture->worker.loop, 0);
+		}
+	}
+	peer_say(&scene.peer, "first ");
+	source->on_event(source, EPOLLIN);
+	peer_say(&scene.peer, "second");
+	source->on_event(source, EPOLLIN);
+	assert_int_equal(scene.side.connects, 0);
+	TURN_UNTIL(scene.fixture, &scene.peer, scene.side.len == 12 || scene.side.fails > 0);
+	assert_int_equal(scene.side.fails, 0);
+	assert_string_equal(scene.side.bytes, "first second");
+	scene_close(&scene);
+	scene_stop(&scene);
+}
+
 static void memory_is_counted_and_may_run_out(void **state)
 {
 	struct scene scene;
@@ -514,6 +544,7 @@ int main(void)
 		TEST(damaged_record_is_a_failure),
 		TEST(key_updates_are_followed_but_not_for_ever),
 		TEST(answer_survives_a_failed_send),
+		TEST(bytes_between_the_handshake_and_its_end),
 		TEST(memory_is_counted_and_may_run_out),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,7 +34,6 @@ enum error_source {
 	ROW(TARGET_TOO_LONG, "target_too_long", CLIENT, 414, "http_request_error", "request line too long")                                    \
 	ROW(EXPECTATION_FAILED, "expectation_failed", CLIENT, 417, "http_request_error", "unknown expectation")                                \
 	ROW(PLAIN_HTTP, "plain_http", CLIENT, 400, "http_request_error", "plain HTTP was sent to a port that speaks TLS: use https")              \
-	ROW(PROXY_HEADER, "proxy_header", CLIENT, 0, NULL, "no valid PROXY protocol header")                                                   \
 	ROW(HANDSHAKE, "handshake", CLIENT, 0, NULL, "the TLS handshake failed")                                                               \
 	ROW(ABUSE, "abuse", CLIENT, 0, NULL, "the client asked for too much work without use")                                                 \
 	ROW(MISDIRECTED, "misdirected", CLIENT, 421, "http_request_error", "a target of this scheme is not served here")                          \

@@ -64,7 +64,7 @@ const struct setting limits_rows[] = {
 		.fallback = "100",
 		.min = 1,
 		.max = 10000,
-		.summary = "HTTP/2 requests at a time on one client connection; more are refused, and may be tried again.",
+		.summary = "HTTP/2 requests at a time on one client connection. A client that has been told so and sends more is at fault, and loses the connection.",
 		.example = "250",
 	},
 	{
@@ -74,7 +74,7 @@ const struct setting limits_rows[] = {
 		.fallback = "1024",
 		.min = 1,
 		.max = 16777216,
-		.summary = "TLS handshakes of clients in progress, in the whole process, split evenly between workers. When there are more, the "
+		.summary = "TLS handshakes with clients in progress, in the whole process, split evenly between workers. When there are more, the "
 			   "one that has been in progress for longest is given up.",
 		.example = "4096",
 	},

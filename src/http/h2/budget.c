@@ -6,8 +6,9 @@
 static const struct {
 	const char *name;
 	uint32_t points;
+	bool goes_with_content;
 } abuses[H2_ABUSE_KINDS] = {
-#define ROW(kind, name, points) [H2_ABUSE_##kind] = {name, points},
+#define ROW(kind, name, points, goes_with_content) [H2_ABUSE_##kind] = {name, points, goes_with_content},
 	H2_ABUSE_TABLE(ROW)
 #undef ROW
 };
@@ -26,6 +27,8 @@ static void budget_refill(struct h2_budget *budget, uint64_t points)
 {
 	budget->points = points > H2_BUDGET_POINTS - budget->points ? H2_BUDGET_POINTS :
 								      budget->points + (uint32_t)points;
+	/* What time has given back is not given back again. */
+	budget->owed = (uint32_t)size_min(budget->owed, H2_BUDGET_POINTS - budget->points);
 }
 
 bool h2_budget_spend(struct h2_budget *budget, enum h2_abuse kind, uint64_t now_ms)
@@ -39,6 +42,8 @@ bool h2_budget_spend(struct h2_budget *budget, enum h2_abuse kind, uint64_t now_
 	if (budget->points < abuses[kind].points)
 		return false;
 	budget->points -= abuses[kind].points;
+	if (abuses[kind].goes_with_content)
+		budget->owed += abuses[kind].points;
 	return true;
 }
 
@@ -53,5 +58,8 @@ void h2_budget_earn(struct h2_budget *budget, size_t bytes)
 
 void h2_budget_earn_frame(struct h2_budget *budget)
 {
-	budget_refill(budget, H2_BUDGET_FRAME);
+	uint32_t points = (uint32_t)size_min(H2_BUDGET_FRAME, budget->owed);
+
+	budget->owed -= points;
+	budget_refill(budget, points);
 }

@@ -7,22 +7,23 @@
 
 #include "core/base.h"
 
-/* kind, name in logs, points that one costs */
+/* kind, name in logs, points that one costs; whether it goes with content, and a frame of content gives them back */
 #define H2_ABUSE_TABLE(ROW)                                                                                  \
-	ROW(RESET, "rapid reset", 10)   /* CVE-2023-44487: asks, and asks no more */                         \
-	ROW(FAULT, "stream errors", 10) /* CVE-2025-8671: makes us reset */                                  \
-	ROW(REFUSED, "too many streams", 5)                                                                  \
-	ROW(CONTINUATION, "continuation flood", 20)                                                          \
-	ROW(SETTINGS, "settings flood", 10)                                                                  \
-	ROW(PING, "ping flood", 2)                                                                           \
-	ROW(EMPTY, "empty frames", 5) /* DATA without data and without END_STREAM */                         \
-	ROW(PRIORITY, "priority flood", 1)                                                                   \
-	ROW(WINDOW, "window update flood", 1)                                                                \
-	ROW(UNKNOWN, "unknown frames", 1)                                                                    \
-	ROW(HEAD, "header bomb", 1001) /* a head many times larger than allowed: at once */
+	ROW(RESET, "rapid reset", 10, false)   /* CVE-2023-44487: asks, and asks no more */                  \
+	ROW(FAULT, "stream errors", 10, false) /* CVE-2025-8671: makes us reset */                           \
+	ROW(REFUSED, "too many streams", 5, false)                                                           \
+	ROW(CONTINUATION, "continuation flood", 20, false)                                                   \
+	ROW(SETTINGS, "settings flood", 10, false)                                                           \
+	ROW(PING, "ping flood", 2, true)                                                                     \
+	ROW(EMPTY, "empty frames", 5, false) /* DATA without data and without END_STREAM */                  \
+	ROW(PRIORITY, "priority flood", 1, false)                                                            \
+	ROW(WINDOW, "window update flood", 1, true)                                                          \
+	ROW(LATE, "late frames", 1, false) /* of streams that are closed */                                  \
+	ROW(UNKNOWN, "unknown frames", 1, false)                                                             \
+	ROW(HEAD, "header bomb", 1001, false) /* a head many times larger than allowed: at once */
 
 enum h2_abuse {
-#define ROW(kind, name, points) H2_ABUSE_##kind,
+#define ROW(kind, name, points, goes_with_content) H2_ABUSE_##kind,
 	H2_ABUSE_TABLE(ROW)
 #undef ROW
 		H2_ABUSE_KINDS
@@ -40,6 +41,7 @@ struct h2_budget {
 	uint64_t refilled_at; /* loop clock, ms */
 	uint32_t points;
 	uint32_t bytes; /* moved, and not yet a point */
+	uint32_t owed;  /* points that went for what goes with content, and have not come back */
 };
 
 void h2_budget_init(struct h2_budget *budget, uint64_t now_ms);

@@ -135,6 +135,7 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
 	struct h2_conn *h2 = user;
 	struct h2_stream *stream;
 
+	h2_guard_on_sent(h2, frame);
 	/* Behind the first of two GOAWAYs: its answer says that the peer has seen that. Submitted with it, it would leave before. */
 	if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.last_stream_id == INT32_MAX)
 		h2_conn_check(h2, nghttp2_submit_ping(session, NGHTTP2_FLAG_NONE, NULL));
@@ -183,71 +184,11 @@ static int stop_if_ended(const struct h2_conn *h2)
 	return h2->ended ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
-/* A peer that has gone too far is sent away. */
-void h2_conn_spend(struct h2_conn *h2, enum h2_abuse kind)
-{
-	struct h2_room *room = h2_room(h2->worker);
-	char text[ADDRESS_TEXT];
-
-	if (h2->ended || h2->abused || h2_budget_spend(&h2->budget, kind, h2->worker->loop.now))
-		return;
-	h2->abused = true;
-	room->abuses[kind]++;
-	size_t len = address_format_ip(&h2->conn->peer, text);
-	log_say(h2->worker->log, LOG_WARNING, "h2: %s from %.*s: connection closed (%llu so far)",
-		h2_abuse_name(kind), (int)len, text, (unsigned long long)room->abuses[kind]);
-	h2_conn_terminate(h2, NGHTTP2_ENHANCE_YOUR_CALM,
-			  &(struct error){.code = ERROR_ABUSE, .text = h2_abuse_name(kind)});
-}
-
-static void h2_conn_spend_frame(struct h2_conn *h2, const nghttp2_frame_hd *frame)
-{
-	switch (frame->type) {
-	case NGHTTP2_DATA:
-		if (frame->length == 0 && !(frame->flags & NGHTTP2_FLAG_END_STREAM))
-			h2_conn_spend(h2, H2_ABUSE_EMPTY);
-		break;
-	case NGHTTP2_HEADERS:
-		break;
-	case NGHTTP2_PRIORITY:
-	case NGHTTP2_PRIORITY_UPDATE:
-		h2_conn_spend(h2, H2_ABUSE_PRIORITY);
-		break;
-	case NGHTTP2_RST_STREAM:
-		if (h2->role->on_request) /* a server resets what it was asked to do, which is no more than we ask */
-			h2_conn_spend(h2, H2_ABUSE_RESET);
-		break;
-	case NGHTTP2_SETTINGS:
-		if (!(frame->flags & NGHTTP2_FLAG_ACK))
-			h2_conn_spend(h2, H2_ABUSE_SETTINGS);
-		break;
-	case NGHTTP2_PING:
-		h2_conn_spend(h2, H2_ABUSE_PING);
-		break;
-	case NGHTTP2_WINDOW_UPDATE:
-		h2_conn_spend(h2, H2_ABUSE_WINDOW);
-		break;
-	case NGHTTP2_CONTINUATION:
-		h2_conn_spend(h2, H2_ABUSE_CONTINUATION);
-		break;
-	default:
-		h2_conn_spend(h2, H2_ABUSE_UNKNOWN);
-	}
-}
-
-static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *frame, void *user)
-{
-	struct h2_conn *h2 = user;
-
-	h2_conn_spend_frame(h2, frame);
-	return stop_if_ended(h2);
-}
-
 static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame, int why, void *user)
 {
 	struct h2_conn *h2 = user;
 
-	h2_conn_spend(h2, why == NGHTTP2_ERR_REFUSED_STREAM ? H2_ABUSE_REFUSED : H2_ABUSE_FAULT);
+	h2_guard_on_invalid(h2, why);
 	return stop_if_ended(h2);
 }
 
@@ -320,15 +261,12 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
 
 	if (h2->ended)
 		return NGHTTP2_ERR_CALLBACK_FAILURE;
+	h2_guard_on_received(h2, frame);
 	if (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) {
 		h2->role->on_frame(h2, frame);
 		return stop_if_ended(h2);
 	}
 	stream = h2_stream_find(session, frame->hd.stream_id);
-	/* Padding, and nothing else. */
-	if (frame->hd.type == NGHTTP2_DATA && frame->hd.length > 0 &&
-	    frame->hd.length == frame->data.padlen && !ended)
-		h2_conn_spend(h2, H2_ABUSE_EMPTY);
 	if (stream && frame->hd.type == NGHTTP2_HEADERS)
 		h2_conn_on_block(h2, stream, ended);
 	if (stream && ended && stream->h2)
@@ -367,11 +305,13 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
 /* nghttp2 has given up, and can say nothing any more. */
 static void h2_conn_on_fatal(struct h2_conn *h2, int why)
 {
-	if (why == NGHTTP2_ERR_FLOODED)
-		h2_conn_cut(h2, &(struct error){.code = ERROR_ABUSE});
-	else
-		h2_conn_cut(h2, &(struct error){.code = why == NGHTTP2_ERR_NOMEM ? ERROR_MEMORY :
-										   ERROR_MALFORMED_REQUEST});
+	enum error_code code = ERROR_UPSTREAM_MALFORMED;
+
+	if (why == NGHTTP2_ERR_NOMEM)
+		code = ERROR_MEMORY;
+	else if (h2->guard.server)
+		code = why == NGHTTP2_ERR_FLOODED ? ERROR_ABUSE : ERROR_MALFORMED_REQUEST;
+	h2_conn_cut(h2, &(struct error){.code = (uint8_t)code});
 }
 
 static void h2_conn_on_read(struct conn *conn, struct block *lent, struct span bytes)
@@ -379,7 +319,12 @@ static void h2_conn_on_read(struct conn *conn, struct block *lent, struct span b
 	struct h2_conn *h2 = conn->owner;
 
 	h2->lent = lent;
-	ssize_t used = nghttp2_session_mem_recv(h2->session, bytes.at, bytes.len);
+	ssize_t used = 0;
+	for (size_t at = 0; at < bytes.len && used >= 0 && !h2->ended;) {
+		size_t next = h2_guard_next(h2, span_make(bytes.at + at, bytes.len - at));
+		used = nghttp2_session_mem_recv(h2->session, bytes.at + at, next);
+		at += next;
+	}
 	h2->lent = NULL;
 	if (h2->ended)
 		return;
@@ -448,7 +393,6 @@ bool h2_callbacks_init(struct h2_room *room)
 	if (nghttp2_session_callbacks_new(&callbacks) != 0)
 		return false;
 	room->callbacks = callbacks;
-	nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
 	nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
 	nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
 	nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
@@ -478,7 +422,7 @@ bool h2_conn_init(struct h2_conn *h2, struct conn *conn, const struct h2_role *r
 	h2->role = role;
 	list_init(&h2->link);
 	list_init(&h2->streams);
-	h2_budget_init(&h2->budget, conn->worker->loop.now);
+	h2_guard_init(&h2->guard, server, conn->worker->loop.now);
 	timer_init(&h2->timer, h2_conn_on_timer);
 	loop_task_init(&h2->pump, h2_conn_pump);
 	loop_task_init(&h2->retire, free);

@@ -8,7 +8,7 @@
 #include "exchange/session.h"
 #include "http/date.h"
 #include "http/h2/allocator.h"
-#include "http/h2/budget.h"
+#include "http/h2/guard.h"
 #include "http/h2/client.h"
 #include "http/h2/message.h"
 #include "http/h2/message_write.h"
@@ -65,7 +65,7 @@ struct h2_conn {
 	struct link link;    /* the room's or nothing */
 	struct link streams; /* h2_stream.link */
 	struct h2_message_rules rules;
-	struct h2_budget budget;
+	struct h2_guard guard;
 	struct chunk_queue *out; /* while frames are being written */
 	struct block *lent;      /* while bytes are being read */
 	struct loop_task pump;   /* last: writes frames */
@@ -75,7 +75,6 @@ struct h2_conn {
 	uint64_t sent_at;     /* loop clock, ms: when the peer last took something */
 	uint32_t count;       /* of streams */
 	struct error error;   /* what streams are told that are left at the end */
-	bool abused;          /* sent away for it */
 	bool starved;         /* nghttp2 had no memory for what must be said: the connection cannot go on */
 	bool ended;
 };
@@ -126,6 +125,14 @@ void h2_conn_terminate(struct h2_conn *h2, uint32_t code, const struct error *er
 void h2_conn_check(struct h2_conn *h2, int result);
 /* The peer has done something that costs points; without any left it is sent away. */
 void h2_conn_spend(struct h2_conn *h2, enum h2_abuse kind);
+/*
+ * How many of these bytes, at least one, nghttp2 may have next: what follows is to be looked at when it has taken them. Then the next ones.
+ */
+size_t h2_guard_next(struct h2_conn *h2, struct span bytes);
+/* A frame has come, has been found invalid (`why`: enum nghttp2_error), has been written. */
+void h2_guard_on_received(struct h2_conn *h2, const nghttp2_frame *frame);
+void h2_guard_on_invalid(struct h2_conn *h2, int why);
+void h2_guard_on_sent(struct h2_conn *h2, const nghttp2_frame *frame);
 /* The clock: ticks while there are streams; one shot for the idle time. */
 void h2_conn_tick_in(struct h2_conn *h2, uint64_t delay_ms);
 

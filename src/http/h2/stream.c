@@ -139,8 +139,8 @@ void h2_stream_on_data(struct h2_stream *stream, struct span bytes)
 
 	h2_stream_moved(stream);
 	if (bytes.len)
-		h2_budget_earn_frame(&h2->budget);
-	h2_budget_earn(&h2->budget, bytes.len);
+		h2_budget_earn_frame(&h2->guard.budget);
+	h2_budget_earn(&h2->guard.budget, bytes.len);
 	stream->received += bytes.len;
 	if (h2_stream_is_premature(stream)) {
 		h2_stream_refuse(stream, "data before the final head");
@@ -285,9 +285,9 @@ bool h2_stream_write(struct h2_stream *stream, struct span head, size_t bytes, s
 
 	if (!chunk_queue_copy(buffers, out, head))
 		return false;
-	h2_budget_earn(&stream->h2->budget, bytes);
+	h2_budget_earn(&stream->h2->guard.budget, bytes);
 	if (bytes && bytes == stream->stream.out->queue.bytes)
-		h2_budget_earn_frame(&stream->h2->budget);
+		h2_budget_earn_frame(&stream->h2->guard.budget);
 	return bytes == 0 || flow_take_part(stream->stream.out, out, bytes);
 }
 

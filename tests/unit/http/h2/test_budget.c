@@ -29,7 +29,7 @@ static void test_kinds(void **state)
 		[H2_ABUSE_RESET] = 100,       [H2_ABUSE_FAULT] = 100,     [H2_ABUSE_REFUSED] = 200,
 		[H2_ABUSE_CONTINUATION] = 50, [H2_ABUSE_SETTINGS] = 100,  [H2_ABUSE_PING] = 500,
 		[H2_ABUSE_EMPTY] = 200,       [H2_ABUSE_PRIORITY] = 1000, [H2_ABUSE_WINDOW] = 1000,
-		[H2_ABUSE_UNKNOWN] = 1000,    [H2_ABUSE_HEAD] = 0,
+		[H2_ABUSE_UNKNOWN] = 1000,    [H2_ABUSE_LATE] = 1000,     [H2_ABUSE_HEAD] = 0,
 	};
 
 	for (unsigned kind = 0; kind < H2_ABUSE_KINDS; kind++) {
@@ -68,12 +68,47 @@ static void test_content(void **state)
 	for (unsigned i = 0; i < 10; i++)
 		h2_budget_earn(&budget, H2_BUDGET_BYTES / 2);
 	assert_int_equal(budget.points, 5);
-	h2_budget_earn_frame(&budget);
-	assert_int_equal(budget.points, 5 + H2_BUDGET_FRAME);
 	h2_budget_earn(&budget, SIZE_MAX);
 	assert_int_equal(budget.points, H2_BUDGET_POINTS);
+}
+
+/* A frame of content pays for a PING or a WINDOW_UPDATE, and for nothing else, and for each once. */
+static void test_frames_of_content(void **state)
+{
+	struct h2_budget budget;
+
+	empty(&budget, 1000);
 	h2_budget_earn_frame(&budget);
+	assert_int_equal(budget.points, 0);
+
+	h2_budget_init(&budget, 1000);
+	for (unsigned i = 0; i < 10000; i++) {
+		assert_true(h2_budget_spend(&budget, H2_ABUSE_PING, 1000));
+		h2_budget_earn_frame(&budget);
+	}
 	assert_int_equal(budget.points, H2_BUDGET_POINTS);
+
+	assert_true(h2_budget_spend(&budget, H2_ABUSE_PING, 1000));
+	assert_true(h2_budget_spend(&budget, H2_ABUSE_RESET, 1000));
+	assert_true(h2_budget_spend(&budget, H2_ABUSE_WINDOW, 1000));
+	for (unsigned i = 0; i < 100; i++)
+		h2_budget_earn_frame(&budget);
+	assert_int_equal(budget.points, H2_BUDGET_POINTS - 10);
+}
+
+/* What time has given back, a frame of content does not give back again. */
+static void test_given_back_once(void **state)
+{
+	struct h2_budget budget;
+
+	h2_budget_init(&budget, 1000);
+	for (unsigned i = 0; i < 100; i++)
+		assert_true(h2_budget_spend(&budget, H2_ABUSE_PING, 1000));
+	for (unsigned i = 0; i < 50; i++)
+		assert_true(h2_budget_spend(&budget, H2_ABUSE_RESET, 60000));
+	for (unsigned i = 0; i < 100; i++)
+		h2_budget_earn_frame(&budget);
+	assert_int_equal(budget.points, H2_BUDGET_POINTS - 500);
 }
 
 /* ---- priorities ---- */
@@ -114,10 +149,9 @@ static void test_priorities(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_kinds),
-		cmocka_unit_test(test_time),
-		cmocka_unit_test(test_content),
-		cmocka_unit_test(test_priorities),
+		cmocka_unit_test(test_kinds),           cmocka_unit_test(test_time),
+		cmocka_unit_test(test_content),         cmocka_unit_test(test_frames_of_content),
+		cmocka_unit_test(test_given_back_once), cmocka_unit_test(test_priorities),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

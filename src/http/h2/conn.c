@@ -53,19 +53,16 @@ void h2_conn_cut(struct h2_conn *h2, const struct error *error)
 static bool h2_conn_write(struct h2_conn *h2, size_t most)
 {
 	struct buffers *buffers = &h2->worker->buffers;
-	struct chunk_queue out = {0};
 	const uint8_t *bytes;
 	bool good = true;
 
-	h2->out = &out;
-	while (good && conn_unsent(h2->conn) + out.bytes < most) {
+	while (good && conn_unsent(h2->conn) + h2->out.bytes < most) {
 		ssize_t len = nghttp2_session_mem_send(h2->session, &bytes);
 		if (len == 0)
 			break;
-		good = len > 0 && chunk_queue_copy(buffers, &out, span_make(bytes, (size_t)len));
+		good = len > 0 && chunk_queue_copy(buffers, &h2->out, span_make(bytes, (size_t)len));
 	}
-	h2->out = NULL;
-	conn_write(h2->conn, &out);
+	conn_write(h2->conn, &h2->out);
 	return good;
 }
 
@@ -125,7 +122,7 @@ static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const ui
 	struct h2_stream *stream = h2_stream_find(session, frame->hd.stream_id);
 
 	/* nghttp2 has counted the bytes: without them the connection cannot go on. */
-	if (!stream || !h2_stream_write(stream, span_make(head, FRAME_HEAD), bytes, h2->out))
+	if (!stream || !h2_stream_write(stream, span_make(head, FRAME_HEAD), bytes, &h2->out))
 		return NGHTTP2_ERR_CALLBACK_FAILURE;
 	return 0;
 }

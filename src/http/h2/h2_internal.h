@@ -66,9 +66,9 @@ struct h2_conn {
 	struct link streams; /* h2_stream.link */
 	struct h2_message_rules rules;
 	struct h2_guard guard;
-	struct chunk_queue *out; /* while frames are being written */
-	struct block *lent;      /* while bytes are being read */
-	struct loop_task pump;   /* last: writes frames */
+	struct chunk_queue out; /* frames that are being written; empty otherwise */
+	struct block *lent;     /* while bytes are being read */
+	struct loop_task pump;  /* last: writes frames */
 	struct loop_task retire;
 	struct timer timer;
 	uint64_t quiet_since; /* loop clock, ms: no stream; 0: there is one */

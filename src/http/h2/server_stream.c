@@ -19,10 +19,9 @@ static bool h2_server_submit(struct h2_stream *stream, const struct http_head *h
 	nghttp2_data_provider provider = {.read_callback = h2_stream_read};
 	bool interim = http_status_is_interim(head->status);
 
-	if (!h2_response_list(head,
-			      interim ? (struct span){0} :
-					http_date_now(&h2_room(h2->worker)->date, h2->worker->loop.wall_ms),
-			      &x->arena, &fields))
+	struct span date = http_date_now(&h2_room(h2->worker)->date, h2->worker->loop.wall_ms);
+
+	if (!h2_response_list(head, date, &x->arena, &fields))
 		return false;
 	nghttp2_nv *list = h2_stream_list(&fields, &x->arena);
 	if (!list)

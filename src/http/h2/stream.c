@@ -53,7 +53,7 @@ void h2_stream_release(struct h2_stream *stream, uint32_t code)
 }
 
 /* What nghttp2 knows of a stream that only has to send its end. */
-static struct h2_stream over;
+static const struct h2_stream over;
 
 struct h2_stream *h2_stream_find(nghttp2_session *session, int32_t id)
 {
@@ -69,7 +69,7 @@ void h2_stream_release_ending(struct h2_stream *stream)
 	if (!h2)
 		return;
 	if (!h2->ended && stream->id > 0 && !stream->output_done) {
-		(void)nghttp2_session_set_stream_user_data(h2->session, stream->id, &over);
+		(void)nghttp2_session_set_stream_user_data(h2->session, stream->id, (void *)&over);
 		if (stream->deferred)
 			h2_conn_check(h2, nghttp2_session_resume_data(h2->session, stream->id));
 	} else if (!h2->ended && stream->id > 0) {

@@ -40,7 +40,7 @@ static void read_again(const struct forwarded_origin *origin, const struct addre
 		       const struct http_head *head, struct arena *arena)
 {
 	struct network all[2] = {{.address = {.family = ADDRESS_V4}}, {.address = {.family = ADDRESS_V6}}};
-	struct forwarded_policy policy = {.trusted = all, .trusted_count = 2};
+	struct forwarded_policy policy = {.trusted = {.networks = all, .count = 2}};
 	struct forwarded_origin again;
 
 	ENSURE(forwarded_read(&policy, peer, head, arena, &again));
@@ -51,7 +51,7 @@ static void read_again(const struct forwarded_origin *origin, const struct addre
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct network all[2] = {{.address = {.family = ADDRESS_V4}}, {.address = {.family = ADDRESS_V6}}};
-	struct forwarded_policy policy = {.trusted = all};
+	struct forwarded_policy policy = {.trusted = {.networks = all}};
 	struct address peer = {.family = ADDRESS_V4, .ip = {192, 0, 2, 1}};
 	struct forwarded_origin origin;
 	const struct http_field *field;
@@ -62,7 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size == 0)
 		return 0;
-	policy.trusted_count = data[0] & 1 ? 2 : 0;
+	policy.trusted.count = data[0] & 1 ? 2 : 0;
 	policy.style = (enum forwarded_style)((data[0] >> 1) % 4);
 	memory_init(&memory, 0);
 	arena_init(&arena, &memory, NULL, NULL, 0);

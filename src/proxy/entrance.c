@@ -265,6 +265,7 @@ static void entrance_on_read(struct conn *conn, struct block *lent, struct span 
 			entrance_close(entrance);
 			return;
 		}
+		ENSURE(entrance->pending.block); /* the bytes have been added to it */
 		lent = entrance->pending.block;
 		bytes = h1_pending_bytes(&entrance->pending);
 	}

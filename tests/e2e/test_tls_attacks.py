@@ -433,7 +433,9 @@ def hello_for(name):
     if len(name) > 250:
         stand_in = ".".join(["x" * 60] * 4)
     whole = bytearray(client_hello(stand_in))
-    at = whole.index(stand_in.encode())
+    size = len(stand_in)
+    sizes = b"".join(number.to_bytes(2, "big") for number in (0, size + 5, size + 3)) + b"\0" + size.to_bytes(2, "big")
+    at = whole.index(sizes + stand_in.encode()) + len(sizes)  # random bytes may hold its letters too
     more = len(name) - len(stand_in)
     whole[at:at + len(stand_in)] = name
     for where, size in ((at - 2, 2), (at - 5, 2), (at - 7, 2), (3, 2), (6, 3)):

@@ -276,7 +276,8 @@ static void garbage_fails_with_a_reason(void **state)
 		{"GET / HTTP/1.1\r\nHost: a\r\n\r\n", "http request"},
 		{"\x05\x01\x00 this is not TLS at all", "wrong version number"},
 		{"\x16\x03\x01\x00\x04\x02\x00\x00\x00", "unexpected message"},
-		{"\x16\x03\x01\xff\xff................................", "packet length too long"},
+		{"\x16\x03\x01\xff\xff................................",
+		 "length too long"}, /* of a packet, or of data: the library's version says it so or so */
 	};
 	static const size_t lengths[] = {25, 25, 9, 37};
 	struct certificate one = certificate_make((struct certificate_wish){.names = "DNS:a.example"});
@@ -288,7 +289,7 @@ static void garbage_fails_with_a_reason(void **state)
 		assert_int_equal(send(scene.peer.fd, cases[i].bytes, lengths[i], 0), lengths[i]);
 		TURN_UNTIL(scene.fixture, NULL, scene.side.fails == 1);
 		assert_int_equal(scene.side.error.code, ERROR_HANDSHAKE);
-		assert_string_equal(error_text(&scene.side.error), cases[i].reason);
+		assert_non_null(strstr(error_text(&scene.side.error), cases[i].reason));
 		assert_int_equal(ERR_peek_error(), 0);
 		scene_close(&scene);
 	}

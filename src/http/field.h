@@ -101,6 +101,9 @@ struct http_field *http_fields_next(const struct http_fields *fields, uint32_t *
 bool http_list_next(struct span *rest, struct span *member);
 bool http_list_has(struct span list, struct span token); /* case-insensitive */
 
+/* One line of Expect (RFC 9110 10.1.1): sets what is in it, 100-continue or anything else; leaves the other as it is. */
+void http_expect_read(struct span value, bool *expect_continue, bool *expect_unknown);
+
 /*
  * False for a field that must not be taken from a trailer section (RFC 9110 6.5.1): framing, routing, authentication, conditions, content,
  * control of caches, and what proxies add for one another.

@@ -39,3 +39,14 @@ bool http_list_has(struct span list, struct span token)
 			return true;
 	return false;
 }
+
+void http_expect_read(struct span value, bool *expect_continue, bool *expect_unknown)
+{
+	struct span member;
+	while (http_list_next(&value, &member)) {
+		if (span_equal_nocase(member, SPAN("100-continue")))
+			*expect_continue = true;
+		else
+			*expect_unknown = true;
+	}
+}

@@ -1,5 +1,5 @@
 /*
- * The fields that belong to one connection: Connection and what it nominates, Upgrade, Expect (RFC 9110 7.6.1, 7.8, 10.1.1).
+ * The fields that belong to one connection: Connection and what it nominates, Upgrade (RFC 9110 7.6.1, 7.8).
  * Pure but for the arena; called by the parser only.
  */
 #include "http/h1/parse_internal.h"
@@ -123,17 +123,6 @@ bool h1_upgrade_read(struct h1_message *message, struct span value)
 			return h1_fail(message, ERROR_MEMORY, NULL);
 	}
 	return true;
-}
-
-void h1_expect_read(struct h1_message *message, struct span value)
-{
-	struct span member;
-	while (http_list_next(&value, &member)) {
-		if (span_equal_nocase(member, SPAN("100-continue")))
-			message->expect_continue = true;
-		else
-			message->expect_unknown = true;
-	}
 }
 
 /* When all fields are read: persistence (RFC 9112 9.3), Upgrade and TE, which count only when Connection names them. */

@@ -133,7 +133,7 @@ static bool field_take(struct h1_message *message, struct span name, struct span
 	case HTTP_FIELD_EXPECT:
 		if (message->response)
 			break;
-		h1_expect_read(message, value);
+		http_expect_read(value, &message->expect_continue, &message->expect_unknown);
 		return true;
 	case HTTP_FIELD_OTHER:
 		if (name.len == 5 && span_equal_nocase(name, SPAN("Close")))

@@ -58,7 +58,6 @@ static inline bool h1_empty_line(struct h1_cursor *cursor)
 /* hop.c: the fields of one connection (RFC 9110 7.6.1, 7.8, 10.1.1, 10.1.4). */
 WARN_UNUSED bool h1_connection_read(struct h1_message *message, struct span value);
 WARN_UNUSED bool h1_upgrade_read(struct h1_message *message, struct span value);
-void h1_expect_read(struct h1_message *message, struct span value);
 void h1_nominated_drop(struct http_fields *fields, const struct http_field *items, uint32_t count);
 void h1_persistence_settle(struct h1_message *message);
 

@@ -207,18 +207,6 @@ static bool host_take(struct h2_message *message, struct span value)
 	return message->host.at ? true : h2_fail(message, ERROR_MEMORY, NULL);
 }
 
-/* RFC 9110 10.1.1 */
-static void expect_take(struct h2_message *message, struct span value)
-{
-	struct span member;
-	while (http_list_next(&value, &member)) {
-		if (span_equal_nocase(member, SPAN("100-continue")))
-			message->expect_continue = true;
-		else
-			message->expect_unknown = true;
-	}
-}
-
 /* `name` is static for an id that is known, and else copied with the value. */
 static bool field_keep(struct h2_message *message, enum http_field_id id, struct span name, struct span value)
 {
@@ -272,7 +260,7 @@ static bool request_field_take(struct h2_message *message, enum http_field_id id
 	case HTTP_FIELD_COOKIE:
 		return cookie_take(message, value);
 	case HTTP_FIELD_EXPECT:
-		expect_take(message, value);
+		http_expect_read(value, &message->expect_continue, &message->expect_unknown);
 		return true;
 	case HTTP_FIELD_TE: /* RFC 9113 8.2.2 */
 		if (!span_equal_nocase(value, SPAN("trailers")))

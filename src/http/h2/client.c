@@ -6,10 +6,7 @@
 #include "http/h2/h2_sides.h"
 
 enum {
-	CONNECTION_WINDOW = 1024 * 1024, /* bytes on their way, of all streams */
 	INTERIM_HEADS_MOST = 32,
-	TICKS = 8,
-	TICK_MOST = 1000,
 	STREAM_IDS_LAST = 0x7fffff00, /* RFC 9113 5.1.1: then a new connection is needed */
 };
 
@@ -26,7 +23,7 @@ static struct h2_client *h2_client_of(struct h2_conn *h2)
 static void h2_client_end(struct h2_client *client)
 {
 	h2_conn_terminate(&client->h2, NGHTTP2_NO_ERROR, &client->h2.error);
-	h2_conn_tick_in(&client->h2, TICK_MOST);
+	h2_conn_tick_in(&client->h2, H2_TICK_MOST);
 }
 
 /* No further exchange: the owner forgets it; those that run go on. */
@@ -48,9 +45,9 @@ static bool h2_client_takes_more(const struct h2_client *client)
 
 static uint64_t h2_client_tick(const struct h2_client *client)
 {
-	uint64_t timeout = client->settings.response ? client->settings.response : TICK_MOST * TICKS;
+	uint64_t timeout = client->settings.response;
 
-	return size_max(size_min(timeout / TICKS, TICK_MOST), 1);
+	return timeout ? h2_tick_of(timeout) : H2_TICK_MOST;
 }
 
 /* A stream has ended: the session has room for another. */
@@ -154,9 +151,9 @@ static bool h2_client_submit(struct h2_client *client, struct h2_stream *stream,
 	nghttp2_nv *list = h2_stream_list(&fields, &x->arena);
 	if (!list)
 		return false;
-	stream->has_source = stream->extended || http_head_has_body(head);
+	bool has_source = stream->extended || http_head_has_body(head);
 	stream->id = nghttp2_submit_request(client->h2.session, NULL, list, fields.count,
-					    stream->has_source ? &provider : NULL, stream);
+					    has_source ? &provider : NULL, stream);
 	return stream->id > 0;
 }
 
@@ -427,7 +424,7 @@ static bool h2_client_greet(struct h2_client *client)
 	nghttp2_session *session = client->h2.session;
 
 	return nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE, entries, ARRAY_LENGTH(entries)) == 0 &&
-	       nghttp2_session_set_local_window_size(session, NGHTTP2_FLAG_NONE, 0, CONNECTION_WINDOW) == 0;
+	       nghttp2_session_set_local_window_size(session, NGHTTP2_FLAG_NONE, 0, H2_CONNECTION_WINDOW) == 0;
 }
 
 struct session *h2_client_open(struct conn *conn, const struct h2_client_settings *settings,

@@ -8,7 +8,6 @@
 #include "http/h2/h2_internal.h"
 
 enum {
-	FRAME_HEAD = 9,          /* bytes (RFC 9113 4.1) */
 	OUTPUT_MOST = 64 * 1024, /* bytes written ahead of the socket */
 	HEAD_TIMES = 4,          /* a head of so many times limits.head is an attack */
 };
@@ -122,7 +121,7 @@ static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const ui
 	struct h2_stream *stream = h2_stream_find(session, frame->hd.stream_id);
 
 	/* nghttp2 has counted the bytes: without them the connection cannot go on. */
-	if (!stream || !h2_stream_write(stream, span_make(head, FRAME_HEAD), bytes, &h2->out))
+	if (!stream || !h2_stream_write(stream, span_make(head, H2_FRAME_HEAD), bytes, &h2->out))
 		return NGHTTP2_ERR_CALLBACK_FAILURE;
 	return 0;
 }

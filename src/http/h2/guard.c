@@ -5,7 +5,6 @@
 #include "http/h2/h2_internal.h"
 
 enum {
-	FRAME_HEAD = 9,         /* bytes (RFC 9113 4.1) */
 	CONTINUATIONS_MOST = 8, /* in one field block; nghttp2 gives up after as many, and says nothing */
 	LATE_MS = 10000, /* after a reset of ours, frames that were on their way are no error (RFC 9113 5.1) */
 	CLIENT_STREAM = 1, /* the bit that their numbers have */
@@ -155,11 +154,11 @@ size_t h2_guard_next(struct h2_conn *h2, struct span bytes)
 		at += here;
 		size_t start = at;
 		uint8_t held = guard->held;
-		here = size_min((size_t)FRAME_HEAD - held, bytes.len - at);
+		here = size_min((size_t)H2_FRAME_HEAD - held, bytes.len - at);
 		memcpy(guard->head + held, bytes.at + at, here);
 		guard->held = (uint8_t)(held + here);
 		at += here;
-		if (guard->held < FRAME_HEAD)
+		if (guard->held < H2_FRAME_HEAD)
 			break;
 		nghttp2_frame_hd frame = frame_of(guard->head);
 		if (start > 0 && needs_order(guard, &frame)) {

@@ -31,6 +31,12 @@ static inline struct h2_room *h2_room(const struct worker *worker)
 	return worker->slots[WORKER_SLOT_H2];
 }
 
+enum {
+	H2_CONNECTION_WINDOW = 1024 * 1024, /* bytes on their way to us, of all streams */
+	H2_TICKS = 8,                       /* looks at a connection within a timeout */
+	H2_TICK_MOST = 1000,                /* ms from one look to the next */
+};
+
 struct h2_conn;
 struct h2_stream;
 
@@ -98,7 +104,6 @@ struct h2_stream {
 	bool in_trailers;         /* what comes now are its fields */
 	bool head_sent;           /* the final one, or the request's, has been submitted */
 	bool sent;                /* the request's has been written */
-	bool has_source;          /* nghttp2 asks us for its data */
 	bool deferred;            /* it has been told to wait */
 	bool input_done;          /* END_STREAM has come */
 	bool output_done;         /* END_STREAM has been written */
@@ -135,6 +140,12 @@ void h2_guard_on_invalid(struct h2_conn *h2, int why);
 void h2_guard_on_sent(struct h2_conn *h2, const nghttp2_frame *frame);
 /* The clock: ticks while there are streams; one shot for the idle time. */
 void h2_conn_tick_in(struct h2_conn *h2, uint64_t delay_ms);
+
+/* How often a connection with streams is looked at, so that a timeout is not overrun by much. Both in ms. */
+static inline uint64_t h2_tick_of(uint64_t timeout_ms)
+{
+	return size_max(size_min(timeout_ms / H2_TICKS, H2_TICK_MOST), 1);
+}
 
 /* For room.c. */
 WARN_UNUSED bool h2_callbacks_init(struct h2_room *room);

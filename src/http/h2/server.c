@@ -8,15 +8,18 @@
 #include "http/h2/server_stream.h"
 
 enum {
-	CONNECTION_WINDOW = 1024 * 1024, /* bytes on their way, of all streams */
 	GRACE_MS = 1000, /* between the two GOAWAYs at most: requests on their way are still served */
-	TICKS = 8,       /* within a timeout */
-	TICK_MOST = 1000,
 };
 
 static struct h2_server *h2_server_of(struct h2_conn *h2)
 {
 	return CONTAINER_OF(h2, struct h2_server, h2);
+}
+
+/* ms */
+static uint64_t h2_server_tick(const struct timeouts_settings *timeouts)
+{
+	return h2_tick_of(size_min(timeouts->header, timeouts->body));
 }
 
 /* What may follow each state, as bits. */
@@ -235,14 +238,7 @@ static void h2_server_free(struct loop_task *task)
 
 /* ---- time ---- */
 
-uint64_t h2_server_tick(const struct timeouts_settings *timeouts)
-{
-	uint64_t least = size_min(timeouts->header, timeouts->body);
-
-	return size_max(size_min(least / TICKS, TICK_MOST), 1);
-}
-
-/* False: the stream has failed. */
+/* A stream whose client has done nothing for too long ends. */
 static void h2_server_look_at(struct h2_server *server, struct h2_stream *stream, uint64_t now)
 {
 	struct exchange *x = stream->stream.exchange;
@@ -312,7 +308,7 @@ static bool h2_server_greet(struct h2_server *server)
 	nghttp2_session *session = server->h2.session;
 
 	return nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE, entries, ARRAY_LENGTH(entries)) == 0 &&
-	       nghttp2_session_set_local_window_size(session, NGHTTP2_FLAG_NONE, 0, CONNECTION_WINDOW) == 0;
+	       nghttp2_session_set_local_window_size(session, NGHTTP2_FLAG_NONE, 0, H2_CONNECTION_WINDOW) == 0;
 }
 
 bool h2_server_open(struct conn *conn, const struct client *client, const struct service *service,

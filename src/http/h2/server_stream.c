@@ -33,9 +33,9 @@ static bool h2_server_submit(struct h2_stream *stream, const struct http_head *h
 			   !opens_tunnel(stream, head); /* what was sent for it has nowhere to go */
 	stream->tunnel = opens_tunnel(stream, head);
 	stream->head_sent = true;
-	stream->has_source = stream->tunnel || http_head_has_body(head);
+	bool has_source = stream->tunnel || http_head_has_body(head);
 	return nghttp2_submit_response(h2->session, stream->id, list, fields.count,
-				       stream->has_source ? &provider : NULL) == 0;
+				       has_source ? &provider : NULL) == 0;
 }
 
 static void h2_server_on_head_down(struct stream *base, const struct http_head *head)

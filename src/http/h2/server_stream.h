@@ -8,7 +8,4 @@
 
 extern const struct stream_ops h2_server_stream_ops;
 
-/* ms: how often a connection with streams is looked at. */
-uint64_t h2_server_tick(const struct timeouts_settings *timeouts);
-
 #endif

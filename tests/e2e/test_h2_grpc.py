@@ -107,10 +107,11 @@ def echo_messages(connection):
             if number not in done:
                 connection.send_fields(stream, [(":status", "200"), *ANSWER])
                 done[number] = 0
+            complete = stream.ended  # now: while messages are sent, more may come
             for text in messages(stream)[done[number]:]:
                 connection.send_data(stream, message(text))
                 done[number] += 1
-            if stream.ended:
+            if complete:
                 ended.add(number)
                 connection.send_fields(stream, [("grpc-status", "0"), ("x-count", str(done[number]))], True)
         connection.poll()

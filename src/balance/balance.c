@@ -1,5 +1,5 @@
 /*
- * The table of balancing algorithms. Pure; each worker has its own struct balance.
+ * The table of balancing algorithms, and what they share. Pure; each worker has its own struct balance.
  */
 #include "balance/balance.h"
 
@@ -10,16 +10,56 @@ const char *const balance_names[] = {"round_robin", NULL};
 
 _Static_assert(ARRAY_LENGTH(balance_algorithms) == ARRAY_LENGTH(balance_names), "one name for each algorithm");
 
-void balance_init(struct balance *balance, const struct balance_ops *ops, struct balance_entry *entries,
-		  unsigned count, unsigned offset)
+bool balance_init(struct balance *balance, const struct balance_options *options)
 {
-	*balance = (struct balance){.ops = ops, .entries = entries, .count = count};
-	ops->reset(balance, offset);
+	ENSURE(options->count <= BALANCE_ENTRIES_MAX);
+	*balance = (struct balance){.options = *options};
+	if (options->ops->init && !options->ops->init(balance)) {
+		*balance = (struct balance){0};
+		return false;
+	}
+	return true;
+}
+
+void balance_fini(struct balance *balance)
+{
+	if (balance->options.ops && balance->options.ops->fini)
+		balance->options.ops->fini(balance);
+	*balance = (struct balance){0};
+}
+
+bool balance_update(struct balance *balance)
+{
+	return !balance->options.ops->update || balance->options.ops->update(balance);
 }
 
 int balance_pick(struct balance *balance, const struct balance_query *query)
 {
-	static const struct balance_query anything = {.tried = NULL};
+	return balance->options.ops->pick(balance, query);
+}
 
-	return balance->ops->pick(balance, query ? query : &anything);
+void balance_on_in_flight(struct balance *balance, unsigned index)
+{
+	if (balance->options.ops->on_in_flight)
+		balance->options.ops->on_in_flight(balance, index);
+}
+
+void balance_on_latency(struct balance *balance, unsigned index, uint64_t latency_us, uint64_t now_us)
+{
+	if (balance->options.ops->on_latency)
+		balance->options.ops->on_latency(balance, index, latency_us, now_us);
+}
+
+bool balance_may_pick(const struct balance *balance, unsigned index, const struct balance_query *query)
+{
+	const struct balance_entry *entry = &balance->options.entries[index];
+
+	if (!entry->available || entry->weight == 0)
+		return false;
+	if (entry->most && atomic_load_explicit(entry->in_flight, memory_order_relaxed) >= entry->most)
+		return false;
+	for (unsigned i = 0; i < query->avoid_count; i++)
+		if (query->avoid[i] == index)
+			return false;
+	return true;
 }

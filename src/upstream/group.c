@@ -57,15 +57,24 @@ static bool group_init(struct upstream_group *group, struct worker *worker, cons
 	memset(group->servers, 0, count * sizeof(*group->servers));
 	for (unsigned i = 0; i < count; i++) {
 		group->count = i + 1;
-		group->entries[i] =
-			(struct balance_entry){.weight = (uint32_t)servers[i].weight, .available = true};
+		group->entries[i] = (struct balance_entry){
+			.weight = (uint32_t)servers[i].weight,
+			.available = true,
+			.in_flight = &group->servers[i].in_flight,
+		};
 		if (!server_init(&group->servers[i], worker, &servers[i], settings))
 			return false;
 	}
 	/* Workers start at different servers, so that few requests on many workers do not all meet the first. */
-	balance_init(&group->balance, balance_algorithms[settings->balance], group->entries, count,
-		     worker->index);
-	return upstream_secure_init(group, worker);
+	const struct balance_options options = {
+		.ops = balance_algorithms[settings->balance],
+		.memory = worker->memory,
+		.random = &worker->random,
+		.entries = group->entries,
+		.count = count,
+		.offset = worker->index,
+	};
+	return balance_init(&group->balance, &options) && upstream_secure_init(group, worker);
 }
 
 static void server_give_up(struct upstream_server *server)
@@ -89,6 +98,7 @@ static void group_fini(struct upstream_group *group, struct worker *worker)
 		session_pool_fini(&group->servers[i].pool);
 	}
 	upstream_secure_fini(group);
+	balance_fini(&group->balance);
 	memory_free(worker->memory, group->servers, all * sizeof(*group->servers));
 	memory_free(worker->memory, group->entries, all * sizeof(*group->entries));
 }
@@ -132,7 +142,13 @@ struct upstream_group *upstream_group(const struct worker *worker, size_t index)
 
 int upstream_group_pick(struct upstream_group *group, const bool *tried)
 {
-	return balance_pick(&group->balance, &(struct balance_query){.tried = tried});
+	unsigned avoid[64];
+	unsigned count = 0;
+
+	for (unsigned i = 0; tried && i < group->count && count < ARRAY_LENGTH(avoid); i++)
+		if (tried[i])
+			avoid[count++] = i;
+	return balance_pick(&group->balance, &(struct balance_query){.avoid = avoid, .avoid_count = count});
 }
 
 void upstream_drain(struct worker *worker)

@@ -37,6 +37,7 @@ struct upstream_server {
 	uint8_t speaks;       /* enum upstream_speaks: on its last connection */
 	uint32_t most;        /* streams that it allowed on its last HTTP/2 connection; 0: not known */
 	struct tls_peer peer;
+	atomic_uint in_flight;
 };
 
 struct upstream_group {

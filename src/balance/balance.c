@@ -3,7 +3,7 @@
  */
 #include "balance/balance.h"
 
-#include "balance/round_robin.h"
+#include "balance/algorithms_internal.h"
 
 const struct balance_ops *const balance_algorithms[] = {&balance_round_robin, NULL};
 const char *const balance_names[] = {"round_robin", NULL};
@@ -58,8 +58,5 @@ bool balance_may_pick(const struct balance *balance, unsigned index, const struc
 		return false;
 	if (entry->most && atomic_load_explicit(entry->in_flight, memory_order_relaxed) >= entry->most)
 		return false;
-	for (unsigned i = 0; i < query->avoid_count; i++)
-		if (query->avoid[i] == index)
-			return false;
-	return true;
+	return !balance_avoids(query, index);
 }

@@ -16,10 +16,10 @@ enum {
 };
 
 struct balance_entry {
-	uint64_t id;         /* of the server: the same in every process, and whoever stands beside it */
-	uint32_t weight;     /* 0 .. BALANCE_WEIGHT_MAX; 0 = takes nothing */
-	bool available;      /* set by the owner (health, orders) */
-	uint32_t most;       /* requests in flight at most: with more it is passed over; 0 = any number */
+	uint64_t id;     /* of the server: the same in every process, and whoever stands beside it */
+	uint32_t weight; /* 0 .. BALANCE_WEIGHT_MAX; 0 = takes nothing */
+	bool available;  /* set by the owner (health, orders) */
+	uint32_t most;   /* requests in flight at most: with more it is passed over; 0 = any number */
 	const atomic_uint *in_flight; /* counted by all workers; never NULL */
 	/* The algorithm's own; the owner starts it with zero and carries it over when the array is made anew. */
 	uint64_t latency_us;    /* of what was answered lately */
@@ -37,9 +37,9 @@ struct balance;
 
 struct balance_ops {
 	const char *name; /* as the key `balance` says it */
-	bool keyed;       /* looks at query->hash; a change of weights is expensive, so that slow start is left out */
-	bool counts;      /* looks at in_flight, which need not be kept for others without `most` */
-	bool times;       /* wants on_latency */
+	bool keyed; /* looks at query->hash; a change of weights is expensive, so that slow start is left out */
+	bool counts; /* looks at in_flight, which need not be kept for others without `most` */
+	bool times;  /* wants on_latency */
 	/* What it keeps, into balance->state. False: out of memory. May be NULL. */
 	bool (*init)(struct balance *balance);
 	void (*fini)(struct balance *balance);
@@ -60,7 +60,7 @@ struct balance_options {
 	struct balance_entry *entries; /* the owner's, for as long as the balance lives */
 	unsigned count;                /* at most BALANCE_ENTRIES_MAX */
 	unsigned offset;               /* workers start at different entries */
-	unsigned bound;                /* percent of its fair share that a keyed server may have in flight; 0 = any */
+	unsigned bound; /* percent of its fair share that a keyed server may have in flight; 0 = any */
 };
 
 struct balance {
@@ -70,7 +70,7 @@ struct balance {
 
 /* False: out of memory, and there is nothing to fini. */
 WARN_UNUSED bool balance_init(struct balance *balance, const struct balance_options *options);
-void balance_fini(struct balance *balance); /* harmless when it is zero */
+void balance_fini(struct balance *balance);   /* harmless when it is zero */
 bool balance_update(struct balance *balance); /* false: see balance_ops.update */
 int balance_pick(struct balance *balance, const struct balance_query *query);
 void balance_on_in_flight(struct balance *balance, unsigned index);

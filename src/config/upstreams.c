@@ -159,7 +159,22 @@ static struct upstream_timeouts plan_timeouts(const struct timeouts_settings *gl
 		.handshake = own->handshake ? own->handshake : global->handshake,
 		.response = own->response ? own->response : global->response,
 		.pool = own->pool ? own->pool : global->pool,
+		.try_ = own->try_,
+		.queue = own->queue,
 	};
+}
+
+/* What was checked when it was read. */
+static void plan_hand_over(struct upstream_plan *plan)
+{
+	const struct upstream_settings *settings = plan->settings;
+
+	if (!request_key_parse(span_make(settings->hash.text, settings->hash.len), &plan->hash))
+		plan->hash = (struct request_key){.kind = REQUEST_KEY_CLIENT};
+	status_set_from(&plan->retry_on, &settings->retry_on);
+	status_set_from(&plan->well, &settings->health.status);
+	if (settings->health.status.count == 0)
+		status_set_add(&plan->well, SPAN("200-399"));
 }
 
 bool upstreams_plan(struct snapshot *snapshot, const char *base, struct diagnostics *diagnostics)
@@ -180,7 +195,9 @@ bool upstreams_plan(struct snapshot *snapshot, const char *base, struct diagnost
 			.settings = &snapshot->upstreams[i],
 			.limits = &settings->limits,
 			.timeouts = plan_timeouts(&settings->timeouts, &snapshot->upstreams[i].timeouts),
+			.base = base,
 		};
+		plan_hand_over(&plans[i]);
 		plan_tls(&reading, &system);
 		check_protocols(&snapshot->upstreams[i], diagnostics);
 	}

@@ -61,6 +61,8 @@ enum error_source {
 	ROW(TLS_CERTIFICATE, "tls_certificate", SERVER, 502, "tls_certificate_error", "the server's certificate is not good")                  \
 	ROW(TLS_ALERT, "tls_alert", SERVER, 502, "tls_alert_received", "the server refused the TLS handshake")                                 \
 	ROW(UPSTREAM_TIMEOUT, "upstream_timeout", SERVER, 504, "http_response_timeout", "the server did not answer in time")                   \
+	ROW(UPSTREAM_STATUS, "upstream_status", SERVER, 502, "http_protocol_error", "the server answered with a status that calls for another try") \
+	ROW(SERVER_DOWN, "server_down", SERVER, 503, "destination_unavailable", "the server was found to be down")                             \
 	ROW(NO_SERVER, "no_server", SERVER, 503, "destination_unavailable", "no server is available")                                          \
 	ROW(OVERLOADED, "overloaded", SELF, 503, "connection_limit_reached", "too much to do")                                                 \
 	ROW(MEMORY, "memory", SELF, 503, "proxy_internal_response", "out of memory")                                                           \

@@ -257,6 +257,8 @@ void exchange_on_trailers(struct exchange *x, struct http_fields *trailers, bool
 void exchange_on_up_done(struct exchange *x)
 {
 	exchange_forget_up(x);
+	if (x->service->ops->on_up_done)
+		x->service->ops->on_up_done(x);
 	if (!x->request_body.fin && x->down)
 		x->down->ops->stop(x->down);
 }

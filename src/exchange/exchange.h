@@ -29,6 +29,8 @@ struct exchange_ops {
 	 * the exchange is aborted.
 	 */
 	void (*on_up_failed)(struct exchange *x, const struct error *error);
+	/* The up stream has done all that it was there for, in good order. May be NULL. */
+	void (*on_up_done)(struct exchange *x);
 	/* The exchange cannot go on but the client can still be told: reply with error's status. */
 	void (*on_refused)(struct exchange *x, const struct error *error);
 	/* A tunnel has passed on all that it had: a good moment to look whether splice(2) pays. May be NULL. */

@@ -100,12 +100,6 @@ void flow_finish(struct flow *flow, struct http_fields *trailers)
 	flow_schedule(flow);
 }
 
-void flow_take(struct flow *flow, struct chunk_queue *to)
-{
-	flow->lent += flow->queue.bytes;
-	chunk_queue_move_all(to, &flow->queue);
-}
-
 /* ---- beginning anew ---- */
 
 void flow_keep(struct flow *flow, struct flow_kept *kept, size_t most)
@@ -156,6 +150,14 @@ static void flow_keep_part(struct flow *flow, size_t bytes)
 	}
 	if (!good)
 		flow_forget(flow);
+}
+
+void flow_take(struct flow *flow, struct chunk_queue *to)
+{
+	if (flow->kept)
+		flow_keep_part(flow, flow->queue.bytes);
+	flow->lent += flow->queue.bytes;
+	chunk_queue_move_all(to, &flow->queue);
 }
 
 bool flow_take_part(struct flow *flow, struct chunk_queue *to, size_t bytes)

@@ -90,7 +90,7 @@ void flow_settle(struct flow *flow, size_t held);
 WARN_UNUSED bool flow_take_part(struct flow *flow, struct chunk_queue *to, size_t bytes);
 
 /*
- * From the beginning of the flow on, what flow_take_part moves is kept too (in `kept`, which lives as long as the flow), until it is more than
+ * From the beginning of the flow on, what is taken is kept too (in `kept`, which lives as long as the flow), until it is more than
  * `most` bytes or flow_forget: another sink can then be given all of it. A flow that keeps already goes on with it.
  */
 void flow_keep(struct flow *flow, struct flow_kept *kept, size_t most);

@@ -263,6 +263,8 @@ static void line_json(struct line *line, const struct exchange *x, const struct 
 	line_number(line, (x->worker->loop.now_us - x->began_us) / 10, 2);
 	if (!tcp)
 		line_add(line, p->reused ? SPAN(",\"reused\":true") : SPAN(",\"reused\":false"));
+	if (p->listener->face != PROXY_FORWARD && p->hand_over.tries)
+		line_count(line, SPAN(",\"tries\":"), p->hand_over.tries + 1);
 	line_error(line, x, p);
 	line_add(line, SPAN("}\n"));
 }

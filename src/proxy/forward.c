@@ -239,7 +239,7 @@ static enum phase_result forward_hand_over(struct exchange *x, struct proxy_exch
 void forward_on_up_failed(struct exchange *x, struct proxy_exchange *p, const struct error *error)
 {
 	/* It was idle, and the server ended it as we took it: one fresh connection. */
-	if (p->reused && error->unanswered && !p->fresh && proxy_may_retry(x, p, error)) {
+	if (p->reused && error->unanswered && !p->fresh && hand_over_is_safe(x, error)) {
 		p->fresh = true;
 		forward_try(x, p);
 		return;

@@ -63,44 +63,15 @@ struct template_context proxy_template_context(const struct exchange *x, const s
 	};
 }
 
-bool proxy_may_retry(const struct exchange *x, const struct proxy_exchange *p, const struct error *error)
-{
-	/* The body has begun to leave, and what has left is not there for another try. */
-	if (!flow_can_rewind(&x->request_body))
-		return false;
-	if (error->unprocessed)
-		return true;
-	return p->reused && error->unanswered && http_method_is_idempotent(x->request.method);
-}
-
-bool proxy_pick_another(struct exchange *x, struct proxy_exchange *p)
-{
-	struct upstream_group *group = p->group;
-
-	if (p->tries >= group->settings->retries)
-		return false;
-	p->tries++;
-	if (!p->tried)
-		p->tried = arena_zalloc(&x->arena, group->count, sizeof(*p->tried));
-	if (!p->tried)
-		return false;
-	p->tried[p->server] = true;
-	int next = upstream_group_pick(group, p->tried);
-	if (next < 0)
-		return false;
-	p->server = next;
-	return true;
-}
-
 /* ---- what the exchange reports ---- */
 
-/* Waits for no connection any more. */
+/* Waits for no server any more, and holds none. */
 static void proxy_cancel(struct proxy_exchange *p)
 {
 	if (p->listener->face == PROXY_FORWARD)
 		connector_cancel(&p->connector);
 	else
-		acquire_cancel(&p->acquire);
+		hand_over_end(p);
 }
 
 /* The state of an exchange here; made at its first event. NULL: out of memory. */
@@ -116,7 +87,6 @@ static struct proxy_exchange *proxy_attach(struct exchange *x)
 	p->authority = x->request.authority;
 	p->path = x->request.path;
 	p->origin.client = x->client->address;
-	p->server = -1;
 	x->proxy = p;
 	return p;
 }
@@ -157,6 +127,9 @@ static void proxy_on_response(struct exchange *x)
 	struct proxy_exchange *p = proxy_exchange(x);
 	bool good = true;
 
+	if (p->listener->face == PROXY_REVERSE && !http_status_is_interim(x->response.status) &&
+	    hand_over_on_answer(x, p))
+		return;
 	if (!http_status_is_interim(x->response.status))
 		good = p->listener->face == PROXY_FORWARD ? forward_mask_response_of(x, p) :
 							    reverse_mask_response(x, p);
@@ -175,17 +148,18 @@ static void proxy_on_up_failed(struct exchange *x, const struct error *error)
 {
 	struct proxy_exchange *p = proxy_exchange(x);
 
-	switch (p->listener->face) {
-	case PROXY_FORWARD:
+	if (p->listener->face == PROXY_FORWARD)
 		forward_on_up_failed(x, p, error);
-		break;
-	case PROXY_REVERSE:
-		reverse_on_up_failed(x, p, error);
-		break;
-	case PROXY_TCP:
-		tcp_on_up_failed(x, p, error);
-		break;
-	}
+	else
+		hand_over_on_failed(x, p, error);
+}
+
+static void proxy_on_up_done(struct exchange *x)
+{
+	struct proxy_exchange *p = proxy_exchange(x);
+
+	if (p->listener->face != PROXY_FORWARD)
+		hand_over_on_done(p);
 }
 
 static void proxy_on_refused(struct exchange *x, const struct error *error)
@@ -227,6 +201,7 @@ const struct exchange_ops proxy_exchange_ops = {
 	.on_response = proxy_on_response,
 	.on_trailers = proxy_on_trailers,
 	.on_up_failed = proxy_on_up_failed,
+	.on_up_done = proxy_on_up_done,
 	.on_refused = proxy_on_refused,
 	.on_tunnel_flushed = proxy_on_tunnel_flushed,
 	.on_end = proxy_on_end,

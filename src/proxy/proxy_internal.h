@@ -5,8 +5,8 @@
 #define GUISE_PROXY_PROXY_INTERNAL_H
 
 #include "mask/template.h"
+#include "proxy/hand_over.h"
 #include "proxy/proxy.h"
-#include "upstream/acquire.h"
 #include "upstream/connector.h"
 
 struct tunnel;
@@ -23,20 +23,13 @@ struct proxy_exchange {
 	struct route_match match;          /* reverse */
 	const struct tcp_route *tcp_route; /* tcp */
 
-	/* reverse, tcp */
-	struct upstream_group *group;
-	bool *tried; /* one for each server of the group */
-	unsigned tries;
-
-	/* the current try */
-	int server;              /* of the group; -1: none, or forward */
-	struct span server_text; /* for logs */
+	struct span server_text; /* of the current try, for logs */
+	bool reused;             /* the try is on a connection that had served before */
+	bool fresh;              /* the next one must not be */
 	union {
 		struct connector connector; /* forward */
-		struct acquire acquire;     /* reverse, tcp */
+		struct hand_over hand_over; /* reverse, tcp */
 	};
-	bool reused; /* on a connection that had served before */
-	bool fresh;  /* the next try must not reuse one */
 
 	struct tunnel *tunnel;
 };
@@ -78,7 +71,8 @@ WARN_UNUSED bool tls_policy_response(const struct exchange *x, const struct prox
 				     struct http_fields *fields);
 
 /* reverse.c */
-void reverse_on_up_failed(struct exchange *x, struct proxy_exchange *p, const struct error *error);
+/* At the server of the ticket: a session, and the request on it. */
+void reverse_try(struct exchange *x, struct proxy_exchange *p);
 WARN_UNUSED bool reverse_mask_response(struct exchange *x, struct proxy_exchange *p);
 void reverse_mask_beside(struct proxy_exchange *p, struct http_fields *fields, bool response);
 
@@ -86,14 +80,9 @@ void reverse_mask_beside(struct proxy_exchange *p, struct http_fields *fields, b
 void forward_on_up_failed(struct exchange *x, struct proxy_exchange *p, const struct error *error);
 WARN_UNUSED bool forward_mask_response_of(struct exchange *x, struct proxy_exchange *p);
 
-/* A failure that another try may mend, since the server cannot have acted on the request (RFC 9110 9.2.2). */
-bool proxy_may_retry(const struct exchange *x, const struct proxy_exchange *p, const struct error *error);
-
-/* Another server of the group for the exchange; false when there is none, or it has had its tries. */
-WARN_UNUSED bool proxy_pick_another(struct exchange *x, struct proxy_exchange *p);
-
 /* tcp.c */
-void tcp_on_up_failed(struct exchange *x, struct proxy_exchange *p, const struct error *error);
+/* At the server of the ticket: a connection. */
+void tcp_try(struct exchange *x, struct proxy_exchange *p);
 
 /* reply.c: answers of our own */
 void reply_begin(struct exchange *x, unsigned status);

@@ -130,10 +130,10 @@ static enum phase_result reverse_mask(struct exchange *x, struct proxy_exchange 
 	return PHASE_NEXT;
 }
 
-/* ---- hand-over ---- */
+/* ---- one try ---- */
 
 /* What Host says to this server (RFC 9110 7.2). */
-static struct span reverse_host(const struct proxy_exchange *p, const struct upstream_server *server)
+static struct span reverse_host(const struct proxy_exchange *p, const struct fleet_server *server)
 {
 	const struct route *route = p->match.route;
 
@@ -141,12 +141,14 @@ static struct span reverse_host(const struct proxy_exchange *p, const struct ups
 		return route->host;
 	if (route->set_host == ROUTE_HOST_PRESERVE && p->authority.len)
 		return p->authority;
-	return server->address.family == ADDRESS_UNIX ? SPAN("localhost") : server->text;
+	if (server->address.family == ADDRESS_UNIX)
+		return SPAN("localhost");
+	return span_starts_with(server->written, SPAN("srv:")) ? server->text : server->written;
 }
 
 static void reverse_send(struct exchange *x, struct proxy_exchange *p, struct session *session)
 {
-	struct upstream_server *server = &p->group->servers[p->server];
+	const struct fleet_server *server = p->hand_over.ticket.server->fleet;
 	struct stream *stream = session->ops->open(session, x);
 
 	if (!stream) {
@@ -158,18 +160,23 @@ static void reverse_send(struct exchange *x, struct proxy_exchange *p, struct se
 	exchange_set_up(x, stream);
 }
 
+static struct proxy_exchange *reverse_owner(struct acquire *acquire)
+{
+	return CONTAINER_OF(acquire, struct proxy_exchange, hand_over.acquire);
+}
+
 static void reverse_on_session(struct acquire *acquire, struct session *session)
 {
-	struct proxy_exchange *p = CONTAINER_OF(acquire, struct proxy_exchange, acquire);
+	struct proxy_exchange *p = reverse_owner(acquire);
 
 	reverse_send(p->exchange, p, session);
 }
 
 static void reverse_on_no_session(struct acquire *acquire, const struct error *error)
 {
-	struct proxy_exchange *p = CONTAINER_OF(acquire, struct proxy_exchange, acquire);
+	struct proxy_exchange *p = reverse_owner(acquire);
 
-	reverse_on_up_failed(p->exchange, p, error);
+	hand_over_on_failed(p->exchange, p, error);
 }
 
 static const struct acquire_ops reverse_acquire_ops = {
@@ -178,18 +185,18 @@ static const struct acquire_ops reverse_acquire_ops = {
 };
 
 /* An upgrade, if HTTP/1.1 may be spoken: few servers know any over HTTP/2 (RFC 9113 8.6, RFC 8441). */
-static bool reverse_needs_http1(const struct exchange *x, const struct proxy_exchange *p)
+static bool reverse_needs_http1(const struct exchange *x, const struct upstream_group *group)
 {
-	return x->request.protocol.len > 0 && p->group->settings->http == UPSTREAM_HTTP_AUTO;
+	return x->request.protocol.len > 0 && group->settings->http == UPSTREAM_HTTP_AUTO;
 }
 
-static void reverse_try(struct exchange *x, struct proxy_exchange *p)
+void reverse_try(struct exchange *x, struct proxy_exchange *p)
 {
-	struct upstream_server *server = &p->group->servers[p->server];
-	bool http1 = server->speaks != UPSTREAM_SPEAKS_HTTP1 && reverse_needs_http1(x, p);
+	struct hand_over *hand = &p->hand_over;
+	struct upstream_server *server = hand->ticket.server;
+	bool http1 = server->speaks != UPSTREAM_SPEAKS_HTTP1 && reverse_needs_http1(x, hand->group);
 	struct session *session = p->fresh || http1 ? NULL : session_pool_take(&server->pool);
 
-	p->server_text = server->text;
 	p->reused = session != NULL;
 	if (session) {
 		reverse_send(x, p, session);
@@ -201,41 +208,14 @@ static void reverse_try(struct exchange *x, struct proxy_exchange *p)
 		.destination = &x->client->local,
 		.fresh = p->fresh,
 	};
-	if (!acquire_start(&p->acquire, &reverse_acquire_ops, p->group, server, &wish))
+	if (!acquire_start(&hand->acquire, &reverse_acquire_ops, hand->group, server, &wish))
 		exchange_fail(x, &(struct error){.code = ERROR_MEMORY});
 }
 
 static enum phase_result reverse_hand_over(struct exchange *x, struct proxy_exchange *p)
 {
-	p->group = upstream_group(x->worker, p->match.route->group);
-	p->server = upstream_group_pick(p->group, NULL);
-	if (p->server < 0)
-		return phase_fail(x, ERROR_NO_SERVER, NULL);
-	reverse_try(x, p);
+	hand_over_begin(x, p, upstream_group(x->worker, p->match.route->group));
 	return PHASE_DONE;
-}
-
-void reverse_on_up_failed(struct exchange *x, struct proxy_exchange *p, const struct error *error)
-{
-	bool stale = p->reused && error->unanswered;
-	bool refused = error->code == ERROR_UPSTREAM_REFUSED && p->tries < p->group->settings->retries;
-
-	if (!proxy_may_retry(x, p, error)) {
-		exchange_fail(x, error);
-		return;
-	}
-	flow_rewind(&x->request_body);
-	if (stale) {
-		/* It was idle, and the server ended it as we took it: one fresh connection to the same server. */
-		p->fresh = true;
-		reverse_try(x, p);
-		return;
-	}
-	/* A server that refuses a stream is alive (RFC 9113 8.7): where there is no other one, it is asked again. */
-	if (proxy_pick_another(x, p) || refused)
-		reverse_try(x, p);
-	else
-		exchange_fail(x, error);
 }
 
 bool reverse_mask_response(struct exchange *x, struct proxy_exchange *p)

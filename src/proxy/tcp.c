@@ -347,9 +347,14 @@ static enum phase_result tcp_route(struct exchange *x, struct proxy_exchange *p)
 					     "no route takes a connection without a name");
 }
 
+static struct proxy_exchange *tcp_owner(struct acquire *acquire)
+{
+	return CONTAINER_OF(acquire, struct proxy_exchange, hand_over.acquire);
+}
+
 static void tcp_on_conn(struct acquire *acquire, struct conn *conn)
 {
-	struct proxy_exchange *p = CONTAINER_OF(acquire, struct proxy_exchange, acquire);
+	struct proxy_exchange *p = tcp_owner(acquire);
 	struct exchange *x = p->exchange;
 	struct stream *up =
 		raw_stream_new(x, conn, &x->response_body, &x->request_body, NULL, false, NULL, NULL);
@@ -358,6 +363,7 @@ static void tcp_on_conn(struct acquire *acquire, struct conn *conn)
 		exchange_fail(x, &(struct error){.code = ERROR_MEMORY});
 		return;
 	}
+	hand_over_on_connected(p);
 	exchange_set_up(x, up);
 	exchange_open_tunnel(x);
 	tunnel_start(x, p);
@@ -365,9 +371,9 @@ static void tcp_on_conn(struct acquire *acquire, struct conn *conn)
 
 static void tcp_on_no_conn(struct acquire *acquire, const struct error *error)
 {
-	struct proxy_exchange *p = CONTAINER_OF(acquire, struct proxy_exchange, acquire);
+	struct proxy_exchange *p = tcp_owner(acquire);
 
-	tcp_on_up_failed(p->exchange, p, error);
+	hand_over_on_failed(p->exchange, p, error);
 }
 
 static const struct acquire_ops tcp_acquire_ops = {
@@ -375,35 +381,21 @@ static const struct acquire_ops tcp_acquire_ops = {
 	.on_failed = tcp_on_no_conn,
 };
 
-static void tcp_try(struct exchange *x, struct proxy_exchange *p)
+/* Nothing has left for a server before one is connected: another one is always a good try. */
+void tcp_try(struct exchange *x, struct proxy_exchange *p)
 {
-	struct upstream_server *server = &p->group->servers[p->server];
-
+	struct hand_over *hand = &p->hand_over;
 	struct acquire_wish wish = {
 		.kind = ACQUIRE_CONN, .source = &x->client->address, .destination = &x->client->local};
 
-	p->server_text = server->text;
-	if (!acquire_start(&p->acquire, &tcp_acquire_ops, p->group, server, &wish))
+	if (!acquire_start(&hand->acquire, &tcp_acquire_ops, hand->group, hand->ticket.server, &wish))
 		exchange_fail(x, &(struct error){.code = ERROR_MEMORY});
 }
 
 static enum phase_result tcp_hand_over(struct exchange *x, struct proxy_exchange *p)
 {
-	p->group = upstream_group(x->worker, p->tcp_route->group);
-	p->server = upstream_group_pick(p->group, NULL);
-	if (p->server < 0)
-		return phase_fail(x, ERROR_NO_SERVER, NULL);
-	tcp_try(x, p);
+	hand_over_begin(x, p, upstream_group(x->worker, p->tcp_route->group));
 	return PHASE_DONE;
-}
-
-/* Nothing has left for a server before one is connected: another one is always a good try. */
-void tcp_on_up_failed(struct exchange *x, struct proxy_exchange *p, const struct error *error)
-{
-	if (proxy_may_retry(x, p, error) && proxy_pick_another(x, p))
-		tcp_try(x, p);
-	else
-		exchange_fail(x, error);
 }
 
 const struct phase tcp_phases[] = {

@@ -230,6 +230,12 @@ static bool resolver_prepare(struct server *server)
 
 static bool workers_prepare(struct server *server)
 {
+	const struct snapshot *snapshot = server->snapshot;
+
+	server->fleet = fleet_new(&server->memory, snapshot->plans, snapshot->upstream_count,
+				  server->worker_count, NULL);
+	if (!server->fleet)
+		return false;
 	server->workers = arena_zalloc(&server->arena, server->worker_count, sizeof(*server->workers));
 	if (!server->workers)
 		return false;
@@ -322,7 +328,10 @@ static bool server_init(struct server *server)
 static void server_fini(struct server *server)
 {
 	for (unsigned i = 0; server->workers && i < server->worker_count; i++)
+		worker_thread_join(&server->workers[i]);
+	for (unsigned i = 0; server->workers && i < server->worker_count; i++)
 		worker_thread_fini(&server->workers[i]);
+	fleet_free(server->fleet);
 	certificates_fini(server);
 	sockets_close(server);
 	if (log_stop(server->log)) {

@@ -64,6 +64,7 @@ struct server {
 	struct resolver_settings resolver;
 	struct map hosts; /* what /etc/hosts said */
 	struct clients clients;
+	struct fleet *fleet;
 	struct certificates *certificates;
 	struct server_worker *workers;
 	unsigned worker_count;
@@ -86,7 +87,8 @@ bool system_interfaces(struct arena *arena, const struct address **addresses,
 /* worker_thread.c */
 WARN_UNUSED bool worker_thread_init(struct server *server,
 				    unsigned index); /* false: out of memory or descriptors */
-void worker_thread_fini(struct server_worker *worker);
+void worker_thread_join(struct server_worker *worker);
+void worker_thread_fini(struct server_worker *worker); /* after all workers were joined: they send each other letters */
 WARN_UNUSED bool worker_thread_start(struct server_worker *worker);
 void worker_thread_drain(struct server_worker *worker, bool cut); /* from the main thread */
 

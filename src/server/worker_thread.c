@@ -191,14 +191,13 @@ static bool acceptors_start(struct server_worker *self)
 static bool rooms_init(struct server_worker *self)
 {
 	const struct server *server = self->server;
-	const struct snapshot *snapshot = server->snapshot;
 	struct worker *worker = &self->worker;
 	uint64_t handshakes = size_max(server->limits.handshakes / server->worker_count, 1);
 
 	return conn_room_init(worker) && tls_room_init(worker, handshakes) &&
 	       resolver_init(worker, &server->resolver) && exchange_room_init(worker) &&
 	       h1_room_init(worker) && h2_room_init(worker) && entrance_room_init(worker) &&
-	       upstream_room_init(worker, snapshot->plans, snapshot->upstream_count);
+	       upstream_room_init(worker, server->fleet);
 }
 
 bool worker_thread_init(struct server *server, unsigned index)
@@ -225,14 +224,19 @@ bool worker_thread_start(struct server_worker *self)
 	return self->started;
 }
 
+void worker_thread_join(struct server_worker *self)
+{
+	if (self->started)
+		pthread_join(self->thread, NULL);
+	self->started = false;
+}
+
 void worker_thread_fini(struct server_worker *self)
 {
 	struct worker *worker = &self->worker;
 
 	if (!self->initialised)
 		return;
-	if (self->started)
-		pthread_join(self->thread, NULL);
 	for (size_t i = 0; self->acceptors && i < self->server->bound_count; i++)
 		if (self->acceptors[i].worker)
 			acceptor_stop(&self->acceptors[i]);

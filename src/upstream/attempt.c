@@ -31,6 +31,7 @@ static void attempt_free(struct loop_task *task)
 {
 	struct attempt *attempt = CONTAINER_OF(task, struct attempt, retire);
 
+	upstream_server_unuse(attempt->server);
 	memory_free(attempt->worker->memory, attempt, sizeof(*attempt));
 }
 
@@ -263,6 +264,7 @@ struct attempt *attempt_new(struct upstream_group *group, struct upstream_server
 		.kind = (uint8_t)kind,
 		.shared = kind == ACQUIRE_SESSION && server->speaks != UPSTREAM_SPEAKS_HTTP1,
 	};
+	upstream_server_use(server);
 	list_init(&attempt->waiters);
 	timer_init(&attempt->timer, opening_on_timeout);
 	loop_task_init(&attempt->retire, attempt_free);
@@ -275,7 +277,7 @@ struct attempt *attempt_new(struct upstream_group *group, struct upstream_server
 
 void attempt_start(struct attempt *attempt)
 {
-	struct upstream_server *server = attempt->server;
+	const struct fleet_server *server = attempt->server->fleet;
 
 	connector_start(&attempt->connector, attempt->worker, &connector_ops, &server->address, server->host,
 			server->port, attempt->group->plan->timeouts.connect);

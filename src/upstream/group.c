@@ -1,12 +1,16 @@
 /*
- * The upstream groups of one worker: made at start from the snapshot's settings, used by the reverse proxy.
+ * The upstream groups of one worker: made at start from the fleet, used by the proxy. See group.h.
  */
 #include "upstream/group.h"
 
 #include "upstream/attempt_internal.h"
+#include "upstream/group_internal.h"
 #include "upstream/origin.h"
+#include "upstream/queue_internal.h"
 #include "upstream/room_internal.h"
 #include "upstream/secure_internal.h"
+
+/* ---- a server ---- */
 
 /* As far as the configuration settles it. */
 static enum upstream_speaks upstream_speaks(const struct upstream_settings *settings)
@@ -18,63 +22,56 @@ static enum upstream_speaks upstream_speaks(const struct upstream_settings *sett
 	return UPSTREAM_SPEAKS_UNKNOWN;
 }
 
-static bool server_init(struct upstream_server *server, struct worker *worker,
-			const struct upstream_server_settings *settings, const struct upstream_settings *group)
+static void server_free(struct loop_task *task)
 {
-	struct span text = span_make(settings->address.text, settings->address.len);
+	struct upstream_server *server = CONTAINER_OF(task, struct upstream_server, retire);
+	struct worker *worker = server->group->worker;
 
-	server->settings = settings;
-	server->text = text;
-	server->speaks = (uint8_t)upstream_speaks(group);
-	list_init(&server->attempts);
-	session_pool_init(&server->pool, worker, (uint32_t)size_min(group->keepalive, UINT32_MAX), NULL);
-	if (address_parse(text, &server->address)) {
-		server->port = server->address.port;
-		return true;
-	}
-	/* The configuration has been checked: what is no address is NAME:PORT. */
-	struct span port = {0};
-	uint64_t number = 0;
-	server->address = (struct address){.family = ADDRESS_NONE};
-	if (!span_cut(text, ':', &server->host, &port) || !span_to_u64(port, &number) || number > UINT16_MAX)
-		return false;
-	server->port = (uint16_t)number;
-	return true;
+	upstream_secure_server_fini(server);
+	fleet_server_release(server->fleet);
+	memory_free(worker->memory, server, sizeof(*server));
 }
 
-static bool group_init(struct upstream_group *group, struct worker *worker, const struct upstream_plan *plan)
+/* Gone, and nobody uses it: its memory goes with the turn. */
+static void server_consider_end(struct upstream_server *server)
 {
-	const struct upstream_settings *settings = plan->settings;
-	const struct upstream_server_settings *servers = settings->servers.items;
-	unsigned count = (unsigned)settings->servers.count;
+	if (!server->gone || server->users > 0 || server->pool.open > 0 || loop_task_queued(&server->retire))
+		return;
+	list_remove(&server->link);
+	loop_retire(&server->group->worker->loop, &server->retire);
+}
 
-	group->plan = plan;
-	group->settings = settings;
-	group->servers = memory_alloc(worker->memory, count * sizeof(*group->servers));
-	group->entries = memory_alloc(worker->memory, count * sizeof(*group->entries));
-	if (!group->servers || !group->entries)
-		return false;
-	memset(group->servers, 0, count * sizeof(*group->servers));
-	for (unsigned i = 0; i < count; i++) {
-		group->count = i + 1;
-		group->entries[i] = (struct balance_entry){
-			.weight = (uint32_t)servers[i].weight,
-			.available = true,
-			.in_flight = &group->servers[i].in_flight,
-		};
-		if (!server_init(&group->servers[i], worker, &servers[i], settings))
-			return false;
-	}
-	/* Workers start at different servers, so that few requests on many workers do not all meet the first. */
-	const struct balance_options options = {
-		.ops = balance_algorithms[settings->balance],
-		.memory = worker->memory,
-		.random = &worker->random,
-		.entries = group->entries,
-		.count = count,
-		.offset = worker->index,
+static void server_on_pool_empty(struct session_pool *pool)
+{
+	server_consider_end(CONTAINER_OF(pool, struct upstream_server, pool));
+}
+
+struct upstream_server *upstream_server_new(struct upstream_group *group, struct fleet_server *fleet)
+{
+	struct worker *worker = group->worker;
+	struct upstream_server *server = memory_alloc(worker->memory, sizeof(*server));
+
+	if (!server)
+		return NULL;
+	*server = (struct upstream_server){
+		.fleet = fleet_server_retain(fleet),
+		.group = group,
+		.speaks = (uint8_t)upstream_speaks(group->settings),
 	};
-	return balance_init(&group->balance, &options) && upstream_secure_init(group, worker);
+	list_init(&server->attempts);
+	list_init(&server->waiting);
+	list_init(&server->link);
+	loop_task_init(&server->retire, server_free);
+	session_pool_init(&server->pool, worker, (uint32_t)size_min(group->settings->keepalive, UINT32_MAX),
+			  server_on_pool_empty);
+	upstream_secure_server_init(server);
+	return server;
+}
+
+void upstream_server_unuse(struct upstream_server *server)
+{
+	server->users--;
+	server_consider_end(server);
 }
 
 static void server_give_up(struct upstream_server *server)
@@ -89,22 +86,80 @@ static void server_give_up(struct upstream_server *server)
 	}
 }
 
-static void group_fini(struct upstream_group *group, struct worker *worker)
+static void server_drain(struct upstream_server *server)
 {
-	size_t all = group->settings->servers.count;
-
-	for (unsigned i = 0; i < group->count; i++) {
-		server_give_up(&group->servers[i]);
-		session_pool_fini(&group->servers[i].pool);
-	}
-	upstream_secure_fini(group);
-	balance_fini(&group->balance);
-	memory_free(worker->memory, group->servers, all * sizeof(*group->servers));
-	memory_free(worker->memory, group->entries, all * sizeof(*group->entries));
+	upstream_server_use(server);
+	server_give_up(server);
+	session_pool_drain(&server->pool);
+	upstream_server_unuse(server);
 }
 
-bool upstream_room_init(struct worker *worker, const struct upstream_plan *plans, size_t count)
+void upstream_server_leave(struct upstream_server *server)
 {
+	server->gone = true;
+	server->pool.keep = 0;
+	list_push(&server->group->leaving, &server->link);
+	server_drain(server);
+}
+
+/* ---- a group ---- */
+
+static bool group_init(struct upstream_group *group, struct worker *worker, struct fleet *fleet, size_t index)
+{
+	*group = (struct upstream_group){
+		.worker = worker,
+		.fleet = fleet_group_at(fleet, index),
+	};
+	group->plan = fleet_plan(group->fleet);
+	group->settings = group->plan->settings;
+	list_init(&group->leaving);
+	upstream_queue_init(group);
+	retry_budget_init(&group->budget, &group->settings->retry_budget, fleet_workers(fleet),
+			  worker->loop.now);
+	if (!upstream_secure_init(group))
+		return false;
+	group->version = fleet_version(group->fleet);
+	return upstream_view_apply(group);
+}
+
+static void server_end(struct upstream_server *server)
+{
+	server_give_up(server);
+	session_pool_fini(&server->pool);
+}
+
+/* No exchange is left. What ends is gone with the turn. */
+static void group_end(struct upstream_group *group)
+{
+	for (unsigned i = 0; group->view && i < group->view->count; i++)
+		server_end(group->view->servers[i]);
+	for (struct link *link = group->leaving.next; link != &group->leaving; link = link->next)
+		server_end(CONTAINER_OF(link, struct upstream_server, link));
+}
+
+static void group_fini(struct upstream_group *group)
+{
+	for (unsigned i = 0; group->view && i < group->view->count; i++)
+		server_free(&group->view->servers[i]->retire);
+	while (!list_empty(&group->leaving))
+		server_free(&CONTAINER_OF(list_pop(&group->leaving), struct upstream_server, link)->retire);
+	upstream_view_free(group, group->view);
+	group->view = NULL;
+	upstream_secure_fini(group);
+}
+
+static void room_look(struct worker *worker, size_t index)
+{
+	struct upstream_group *group = upstream_group(worker, index);
+
+	upstream_group_refresh(group);
+	upstream_tell_down(group);
+	upstream_queue_serve(group);
+}
+
+bool upstream_room_init(struct worker *worker, struct fleet *fleet)
+{
+	size_t count = fleet_count(fleet);
 	size_t size = sizeof(struct upstream_room) + count * sizeof(struct upstream_group);
 	struct upstream_room *room = memory_alloc(worker->memory, size);
 
@@ -116,9 +171,10 @@ bool upstream_room_init(struct worker *worker, const struct upstream_plan *plans
 	origins_init(&room->origins, worker);
 	for (room->count = 0; room->count < count;) {
 		size_t i = room->count++;
-		if (!group_init(&room->groups[i], worker, &plans[i]))
+		if (!group_init(&room->groups[i], worker, fleet, i))
 			return false;
 	}
+	fleet_attach(fleet, worker, room_look);
 	return true;
 }
 
@@ -130,7 +186,10 @@ void upstream_room_fini(struct worker *worker)
 		return;
 	origins_fini(&room->origins);
 	for (size_t i = 0; i < room->count; i++)
-		group_fini(&room->groups[i], worker);
+		group_end(&room->groups[i]);
+	loop_settle(&worker->loop);
+	for (size_t i = 0; i < room->count; i++)
+		group_fini(&room->groups[i]);
 	memory_free(worker->memory, room, room->size);
 	worker->slots[WORKER_SLOT_UPSTREAM] = NULL;
 }
@@ -140,25 +199,14 @@ struct upstream_group *upstream_group(const struct worker *worker, size_t index)
 	return &upstream_room(worker)->groups[index];
 }
 
-int upstream_group_pick(struct upstream_group *group, const bool *tried)
-{
-	unsigned avoid[64];
-	unsigned count = 0;
-
-	for (unsigned i = 0; tried && i < group->count && count < ARRAY_LENGTH(avoid); i++)
-		if (tried[i])
-			avoid[count++] = i;
-	return balance_pick(&group->balance, &(struct balance_query){.avoid = avoid, .avoid_count = count});
-}
-
 void upstream_drain(struct worker *worker)
 {
 	struct upstream_room *room = upstream_room(worker);
 
 	origins_drain(&room->origins);
-	for (size_t i = 0; i < room->count; i++)
-		for (unsigned j = 0; j < room->groups[i].count; j++) {
-			server_give_up(&room->groups[i].servers[j]);
-			session_pool_drain(&room->groups[i].servers[j].pool);
-		}
+	for (size_t i = 0; i < room->count; i++) {
+		struct upstream_view *view = room->groups[i].view;
+		for (unsigned j = 0; j < view->count; j++)
+			server_drain(view->servers[j]);
+	}
 }

@@ -48,41 +48,45 @@ static struct tls_client *upstream_tls(struct upstream_group *group, struct work
 static struct span server_name(const struct upstream_server *server,
 			       const struct tls_upstream_settings *settings)
 {
-	struct span name = server->host;
+	const struct fleet_server *fleet = server->fleet;
+	struct span name = fleet->host;
 
 	if (settings->name.len)
 		return span_make(settings->name.text, settings->name.len);
-	if (server->address.family == ADDRESS_V4 || server->address.family == ADDRESS_V6) {
-		size_t colon = server->text.len;
-		while (server->text.at[--colon] != ':') {
+	if (name.len == 0 && fleet->address.family != ADDRESS_UNIX) {
+		size_t colon = fleet->text.len;
+		while (fleet->text.at[--colon] != ':') {
 		}
-		name = span_first(server->text, colon);
+		name = span_first(fleet->text, colon);
 		if (name.at[0] == '[')
 			name = span_make(name.at + 1, name.len - 2);
 	}
 	return name;
 }
 
-bool upstream_secure_init(struct upstream_group *group, struct worker *worker)
+bool upstream_secure_init(struct upstream_group *group)
 {
-	const struct upstream_settings *settings = group->settings;
-
-	if (!upstream_is_secure(group))
-		return true;
-	for (unsigned i = 0; i < group->count; i++)
-		tls_peer_init(&group->servers[i].peer, server_name(&group->servers[i], &settings->tls));
-	return upstream_tls(group, worker, upstream_alpn(settings, ACQUIRE_SESSION)) != NULL;
+	return !upstream_is_secure(group) ||
+	       upstream_tls(group, group->worker, upstream_alpn(group->settings, ACQUIRE_SESSION)) != NULL;
 }
 
 void upstream_secure_fini(struct upstream_group *group)
 {
-	if (!upstream_is_secure(group))
-		return;
-	for (unsigned i = 0; i < group->count; i++)
-		tls_peer_fini(&group->servers[i].peer);
 	for (size_t i = 0; i < ARRAY_LENGTH(group->tls); i++)
 		if (group->tls[i])
 			tls_client_free(group->tls[i]);
+}
+
+void upstream_secure_server_init(struct upstream_server *server)
+{
+	if (upstream_is_secure(server->group))
+		tls_peer_init(&server->peer, server_name(server, &server->group->settings->tls));
+}
+
+void upstream_secure_server_fini(struct upstream_server *server)
+{
+	if (upstream_is_secure(server->group))
+		tls_peer_fini(&server->peer);
 }
 
 bool upstream_secure(struct upstream_group *group, struct upstream_server *server, struct conn *conn,

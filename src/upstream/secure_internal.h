@@ -12,8 +12,11 @@ static inline bool upstream_is_secure(const struct upstream_group *group)
 }
 
 /* Harmless for a group without TLS. False: out of memory. */
-WARN_UNUSED bool upstream_secure_init(struct upstream_group *group, struct worker *worker);
+WARN_UNUSED bool upstream_secure_init(struct upstream_group *group);
 void upstream_secure_fini(struct upstream_group *group);
+/* What is kept of one server: harmless without TLS. */
+void upstream_secure_server_init(struct upstream_server *server);
+void upstream_secure_server_fini(struct upstream_server *server);
 
 /* Begins the handshake: see tls_connect. False: out of memory. */
 WARN_UNUSED bool upstream_secure(struct upstream_group *group, struct upstream_server *server,

@@ -47,6 +47,7 @@ struct stage {
 	struct arena arena;
 	struct diagnostics diagnostics;
 	struct snapshot *snapshot;
+	struct fleet *fleet;
 	struct resolver_settings names;
 	struct map hosts;
 	struct worker worker;
@@ -201,11 +202,13 @@ static inline void stage_start(struct stage *stage)
 	for (unsigned i = 0; i < STAGE_CLIENTS; i++)
 		stage->clients[i] = (struct stage_peer){.fd = -1};
 	memory_init(&stage->memory, stage->snapshot->settings.limits.memory);
+	stage->fleet =
+		fleet_new(&stage->memory, stage->snapshot->plans, stage->snapshot->upstream_count, 1, NULL);
+	ENSURE(stage->fleet);
 	ENSURE(worker_init(worker, 0, &stage->memory, stage->log));
 	ENSURE(conn_room_init(worker) && resolver_init(worker, &stage->names) && tls_room_init(worker, 64) &&
 	       exchange_room_init(worker) && h1_room_init(worker) && h2_room_init(worker) &&
-	       entrance_room_init(worker) &&
-	       upstream_room_init(worker, stage->snapshot->plans, stage->snapshot->upstream_count));
+	       entrance_room_init(worker) && upstream_room_init(worker, stage->fleet));
 	stage_contexts(stage);
 	stage->working = true;
 }
@@ -351,6 +354,7 @@ static inline void stage_stop(struct stage *stage)
 			tls_server_free(stage->contexts[i]);
 	tls_room_fini(worker);
 	worker_fini(worker);
+	fleet_free(stage->fleet);
 	ENSURE(atomic_load(&stage->memory.used) == 0);
 	for (unsigned i = 0; i < STAGE_CLIENTS; i++) {
 		stage_peer_close(&stage->clients[i]);

@@ -124,8 +124,6 @@ static void h2_client_on_head(struct h2_stream *stream, bool ended)
 		return;
 	}
 	stream->head_done = !http_status_is_interim(x->response.status);
-	if (stream->head_done)
-		flow_forget(stream->stream.out);
 	if (ended && !stream->head_done) {
 		h2_client_on_malformed(stream, &(struct error){.code = ERROR_UPSTREAM_MALFORMED,
 							       .text = "an interim response ended the stream"});
@@ -178,9 +176,6 @@ static void h2_client_on_head_up(struct stream *base, const struct http_head *he
 		return;
 	}
 	stream->head_sent = true;
-	/* A server that leaves may tell us only then that it never saw it (RFC 9113 6.8, 8.7). */
-	if (!stream->tunnel)
-		flow_keep(base->out, &stream->kept, client->settings.window);
 	h2_stream_moved(stream);
 	h2_conn_wake(&client->h2);
 }

@@ -98,7 +98,6 @@ struct h2_stream {
 	struct h2_message message;
 	struct http_fields trailers;
 	struct chunk_queue early; /* what came for a tunnel before it was one */
-	struct flow_kept kept;    /* client: of the request's body, until there is an answer */
 	uint8_t heads;            /* received so far */
 	bool head_done;           /* the request's, or the final one of the response, has come */
 	bool in_trailers;         /* what comes now are its fields */

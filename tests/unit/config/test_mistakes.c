@@ -874,7 +874,7 @@ static const struct mistake {
 		"balance",
 		"reverse: [{listen: 127.0.0.1:80, routes: [{to: web}]}]\n"
 		"upstreams: {web: {servers: 'a:1', balance: round_robbin}}\n",
-		"c:2:44: \"balance\" takes round_robin, not \"round_robbin\", did you mean \"round_robin\"?\n",
+		"c:2:44: \"balance\" takes round_robin, least_conn, random, p2c, ewma, hash or maglev, not \"round_robbin\", did you mean \"round_robin\"?\n",
 	},
 	{
 		"group name",

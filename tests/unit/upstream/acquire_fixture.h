@@ -282,7 +282,7 @@ static inline void expect_status(unsigned who, const char *status)
 
 static inline struct upstream_server *server_of(unsigned group)
 {
-	return &upstream_group(&stage.worker, group)->servers[0];
+	return upstream_group(&stage.worker, group)->view->servers[0];
 }
 
 static inline void expect_pool(unsigned group, unsigned open, unsigned idle)

@@ -41,7 +41,7 @@ static int tear_down(void **state)
 
 static struct session_pool *web(void)
 {
-	return &upstream_group(&stage.worker, 0)->servers[0].pool;
+	return &upstream_group(&stage.worker, 0)->view->servers[0]->pool;
 }
 
 static struct map *origins(void)

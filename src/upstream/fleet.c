@@ -1,0 +1,315 @@
+/*
+ * Groups of the process: rosters, letters to workers, limits. See fleet.h. Any thread.
+ */
+#include "upstream/fleet.h"
+
+#include "upstream/fleet_internal.h"
+
+/* ---- letters ---- */
+
+static void seat_on_letter(struct letter *letter, void *owner)
+{
+	struct fleet_seat *seat = CONTAINER_OF(letter, struct fleet_seat, letter);
+	struct worker *worker = owner;
+
+	atomic_store(&seat->posted, false);
+	if (!worker->loop.stopping)
+		seat->fleet->look(worker, seat->group);
+}
+
+static void seat_post(struct fleet_seat *seat)
+{
+	if (seat->worker && !atomic_exchange(&seat->posted, true))
+		mailbox_post(&seat->worker->mailbox, &seat->letter);
+}
+
+void fleet_attach(struct fleet *fleet, struct worker *worker, fleet_look_fn *look)
+{
+	ENSURE(worker->index < fleet->workers);
+	fleet->look = look;
+	for (size_t i = 0; i < fleet->count; i++) {
+		struct fleet_seat *seat = &fleet->groups[i].seats[worker->index];
+		seat->fleet = fleet;
+		seat->group = i;
+		seat->worker = worker;
+		seat->letter.open = seat_on_letter;
+	}
+}
+
+static void fleet_tell_all(struct fleet_group *group)
+{
+	for (unsigned i = 0; i < group->fleet->workers; i++)
+		seat_post(&group->seats[i]);
+}
+
+void fleet_touch(struct fleet_group *group)
+{
+	atomic_fetch_add_explicit(&group->version, 1, memory_order_release);
+}
+
+void fleet_alarm(struct fleet_group *group)
+{
+	fleet_touch(group);
+	fleet_tell_all(group);
+}
+
+uint64_t fleet_version(const struct fleet_group *group)
+{
+	return atomic_load_explicit(&group->version, memory_order_acquire);
+}
+
+/* ---- waiting for a place ---- */
+
+void fleet_wait(struct fleet_group *group, const struct worker *worker, int change)
+{
+	atomic_fetch_add(&group->seats[worker->index].waiting, (unsigned)change);
+	atomic_fetch_add(&group->waiting, (unsigned)change);
+}
+
+void fleet_on_place(struct fleet_group *group)
+{
+	unsigned workers = group->fleet->workers;
+
+	if (atomic_load(&group->waiting) == 0)
+		return;
+	/* Workers take turns, or the first would have them all. */
+	unsigned first = atomic_fetch_add_explicit(&group->turn, 1, memory_order_relaxed);
+	for (unsigned i = 0; i < workers; i++) {
+		struct fleet_seat *seat = &group->seats[(first + i) % workers];
+		if (atomic_load(&seat->waiting) == 0)
+			continue;
+		seat_post(seat);
+		return;
+	}
+}
+
+/* ---- rosters ---- */
+
+static size_t roster_size(unsigned most)
+{
+	return sizeof(struct roster) + most * sizeof(struct roster_member);
+}
+
+struct roster *roster_new(struct memory *memory, unsigned most)
+{
+	struct roster *roster = memory_alloc(memory, roster_size(most));
+
+	if (!roster)
+		return NULL;
+	*roster = (struct roster){.memory = memory, .most = most};
+	atomic_init(&roster->references, 1);
+	return roster;
+}
+
+void roster_add(struct roster *roster, struct fleet_server *server, uint32_t weight, uint32_t tier)
+{
+	ENSURE(roster->count < roster->most);
+	roster->members[roster->count++] = (struct roster_member){
+		.server = fleet_server_retain(server),
+		.weight = weight,
+		.tier = tier,
+	};
+}
+
+/* By insertion: rosters are short, and nearly sorted. */
+void roster_sort(struct roster *roster)
+{
+	for (unsigned i = 1; i < roster->count; i++) {
+		struct roster_member member = roster->members[i];
+		unsigned at = i;
+		for (; at > 0 && roster->members[at - 1].tier > member.tier; at--)
+			roster->members[at] = roster->members[at - 1];
+		roster->members[at] = member;
+	}
+}
+
+struct roster *roster_retain(struct roster *roster)
+{
+	atomic_fetch_add_explicit(&roster->references, 1, memory_order_relaxed);
+	return roster;
+}
+
+void roster_release(struct roster *roster)
+{
+	if (!roster || atomic_fetch_sub_explicit(&roster->references, 1, memory_order_acq_rel) != 1)
+		return;
+	for (unsigned i = 0; i < roster->count; i++)
+		fleet_server_release(roster->members[i].server);
+	memory_free(roster->memory, roster, roster_size(roster->most));
+}
+
+struct roster *fleet_roster(struct fleet_group *group)
+{
+	pthread_mutex_lock(&group->lock);
+	struct roster *roster = roster_retain(group->roster);
+	pthread_mutex_unlock(&group->lock);
+	return roster;
+}
+
+void fleet_publish(struct fleet_group *group, struct roster *roster)
+{
+	pthread_mutex_lock(&group->lock);
+	struct roster *old = group->roster;
+	group->roster = roster;
+	pthread_mutex_unlock(&group->lock);
+	roster_release(old);
+	fleet_alarm(group);
+}
+
+/* ---- limits ---- */
+
+bool fleet_enter(struct fleet_group *group, enum fleet_gauge gauge)
+{
+	unsigned most = group->most[gauge];
+
+	if (most == FLEET_ANY)
+		return true;
+	if (atomic_fetch_add_explicit(&group->gauges[gauge].count, 1, memory_order_relaxed) < most)
+		return true;
+	atomic_fetch_sub_explicit(&group->gauges[gauge].count, 1, memory_order_relaxed);
+	return false;
+}
+
+void fleet_leave(struct fleet_group *group, enum fleet_gauge gauge)
+{
+	if (group->most[gauge] != FLEET_ANY)
+		atomic_fetch_sub_explicit(&group->gauges[gauge].count, 1, memory_order_relaxed);
+}
+
+static unsigned limit_of(uint64_t configured)
+{
+	return configured ? (unsigned)configured : FLEET_ANY;
+}
+
+static void group_limits(struct fleet_group *group, const struct upstream_limits *limits)
+{
+	group->most[FLEET_CONNECTIONS] = limit_of(limits->connections);
+	group->most[FLEET_REQUESTS] = limit_of(limits->requests);
+	group->most[FLEET_PENDING] = (unsigned)limits->pending;
+	group->most[FLEET_RETRIES] = limit_of(limits->retries);
+}
+
+/* ---- groups ---- */
+
+/* Backups stand behind whatever priority others have. */
+static uint32_t tier_of(const struct upstream_server_settings *server)
+{
+	return (uint32_t)server->priority + (server->backup ? FLEET_BACKUP : 0);
+}
+
+/*
+ * The servers that the configuration names and that need no looking up. Names join when they have been resolved (discovery.h); with `resolve: one`,
+ * they are resolved at each connect and stand here.
+ */
+static bool group_begin(struct fleet_group *group)
+{
+	const struct upstream_settings *settings = group->plan->settings;
+	const struct upstream_server_settings *servers = settings->servers.items;
+
+	group->roster = roster_new(group->fleet->memory, (unsigned)settings->servers.count);
+	if (!group->roster)
+		return false;
+	for (size_t i = 0; i < settings->servers.count; i++) {
+		struct fleet_identity identity = {
+			.written = span_make(servers[i].address.text, servers[i].address.len),
+			.most = (unsigned)servers[i].max_connections,
+		};
+		if (fleet_is_discovered(&servers[i]))
+			continue;
+		struct fleet_server *server = fleet_server_get(group, &identity);
+		if (!server)
+			return false;
+		roster_add(group->roster, server, (uint32_t)servers[i].weight, tier_of(&servers[i]));
+		fleet_server_release(server);
+	}
+	roster_sort(group->roster);
+	return true;
+}
+
+static bool group_init(struct fleet *fleet, struct fleet_group *group, const struct upstream_plan *plan,
+		       struct fleet *previous)
+{
+	struct span name = span_make(plan->settings->name.text, plan->settings->name.len);
+
+	group->fleet = fleet;
+	group->plan = plan;
+	pthread_mutex_init(&group->lock, NULL);
+	group_limits(group, &plan->settings->limits);
+	group->seats = memory_alloc(fleet->memory, fleet->workers * sizeof(*group->seats));
+	if (!group->seats)
+		return false;
+	memset(group->seats, 0, fleet->workers * sizeof(*group->seats));
+	struct fleet_group *before =
+		previous && previous->workers == fleet->workers ? fleet_group_find(previous, name) : NULL;
+	if (before)
+		group->before = fleet_roster(before);
+	return group_begin(group);
+}
+
+static void group_fini(struct fleet *fleet, struct fleet_group *group)
+{
+	roster_release(group->roster);
+	roster_release(group->before);
+	if (group->seats)
+		memory_free(fleet->memory, group->seats, fleet->workers * sizeof(*group->seats));
+	pthread_mutex_destroy(&group->lock);
+}
+
+struct fleet *fleet_new(struct memory *memory, const struct upstream_plan *plans, size_t count,
+			unsigned workers, struct fleet *previous)
+{
+	size_t size = sizeof(struct fleet) + count * sizeof(struct fleet_group);
+	struct fleet *fleet = memory_alloc(memory, size);
+
+	if (!fleet)
+		return NULL;
+	memset(fleet, 0, size);
+	*fleet = (struct fleet){.memory = memory, .size = size, .workers = workers};
+	while (fleet->count < count) {
+		size_t i = fleet->count++;
+		if (!group_init(fleet, &fleet->groups[i], &plans[i], previous)) {
+			fleet_free(fleet);
+			return NULL;
+		}
+	}
+	return fleet;
+}
+
+void fleet_free(struct fleet *fleet)
+{
+	if (!fleet)
+		return;
+	for (size_t i = 0; i < fleet->count; i++)
+		group_fini(fleet, &fleet->groups[i]);
+	memory_free(fleet->memory, fleet, fleet->size);
+}
+
+size_t fleet_count(const struct fleet *fleet)
+{
+	return fleet->count;
+}
+
+unsigned fleet_workers(const struct fleet *fleet)
+{
+	return fleet->workers;
+}
+
+struct fleet_group *fleet_group_at(struct fleet *fleet, size_t index)
+{
+	return &fleet->groups[index];
+}
+
+struct fleet_group *fleet_group_find(struct fleet *fleet, struct span name)
+{
+	for (size_t i = 0; i < fleet->count; i++) {
+		const struct setting_string *own = &fleet->groups[i].plan->settings->name;
+		if (span_equal(span_make(own->text, own->len), name))
+			return &fleet->groups[i];
+	}
+	return NULL;
+}
+
+const struct upstream_plan *fleet_plan(const struct fleet_group *group)
+{
+	return group->plan;
+}

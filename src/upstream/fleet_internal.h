@@ -1,0 +1,60 @@
+/*
+ * What the files that know the inside of a fleet share.
+ */
+#ifndef GUISE_UPSTREAM_FLEET_INTERNAL_H
+#define GUISE_UPSTREAM_FLEET_INTERNAL_H
+
+#include "upstream/fleet.h"
+
+#include <limits.h>
+#include <pthread.h>
+
+enum {
+	FLEET_BACKUP = 1 << 20, /* added to a backup's tier */
+};
+
+#define FLEET_ANY UINT_MAX
+
+/* A worker at a group: its letter, and how many of its exchanges wait for a place. */
+struct fleet_seat {
+	struct fleet *fleet;
+	size_t group;
+	struct worker *worker; /* NULL: not attached */
+	struct letter letter;
+	atomic_bool posted;
+	atomic_uint waiting;
+};
+
+/* On a cache line of its own. */
+struct fleet_gauge_count {
+	atomic_uint count;
+	char apart[60];
+};
+
+struct fleet_group {
+	struct fleet *fleet;
+	const struct upstream_plan *plan;
+	struct roster *before; /* of the same group in the fleet before: its servers are taken over; NULL: none */
+	pthread_mutex_t lock; /* around the next one */
+	struct roster *roster;
+	struct fleet_seat *seats; /* by worker->index */
+	atomic_uint_fast64_t version;
+	atomic_uint waiting, turn;
+	atomic_uint ejected;         /* servers, see outlier.h */
+	unsigned most[FLEET_GAUGES]; /* FLEET_ANY: not kept */
+	struct fleet_gauge_count gauges[FLEET_GAUGES];
+};
+
+struct fleet {
+	struct memory *memory;
+	size_t size;
+	unsigned workers;
+	fleet_look_fn *look;
+	size_t count;
+	struct fleet_group groups[];
+};
+
+/* A name whose addresses are servers of their own, or that stands for SRV records. */
+bool fleet_is_discovered(const struct upstream_server_settings *server);
+
+#endif

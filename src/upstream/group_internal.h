@@ -1,0 +1,23 @@
+/*
+ * What the files of a worker's groups share.
+ */
+#ifndef GUISE_UPSTREAM_GROUP_INTERNAL_H
+#define GUISE_UPSTREAM_GROUP_INTERNAL_H
+
+#include "upstream/group.h"
+
+/* group.c. NULL: out of memory. */
+WARN_UNUSED struct upstream_server *upstream_server_new(struct upstream_group *group,
+							struct fleet_server *fleet);
+/* It is in no view any more: it ends when nobody uses it. */
+void upstream_server_leave(struct upstream_server *server);
+
+/* view.c: takes the fleet's roster over. False: out of memory; what was there stays. */
+WARN_UNUSED bool upstream_view_apply(struct upstream_group *group);
+void upstream_view_free(struct upstream_group *group,
+			struct upstream_view *view); /* not its servers; NULL is fine */
+
+/* pick.c: tickets whose servers are down are told. */
+void upstream_tell_down(struct upstream_group *group);
+
+#endif

@@ -1,0 +1,243 @@
+/*
+ * Which server is next, and what a try holds of it. See pick.h; on one worker.
+ */
+#include "upstream/pick.h"
+
+#include "upstream/group_internal.h"
+#include "upstream/outlier.h"
+#include "upstream/queue_internal.h"
+
+/* ---- counting ---- */
+
+static struct fleet_counters *counters_of(const struct upstream_server *server)
+{
+	return &server->fleet->counters[server->group->worker->index];
+}
+
+/* One worker writes each counter: there is nothing to race with. */
+static void counter_add(atomic_uint_fast64_t *counter, uint64_t change)
+{
+	uint64_t value = atomic_load_explicit(counter, memory_order_relaxed);
+
+	atomic_store_explicit(counter, value + change, memory_order_relaxed);
+}
+
+static void tell_balance(const struct upstream_server *server)
+{
+	if (!server->gone)
+		balance_on_in_flight(&server->group->view->tiers[server->tier].balance, server->index);
+}
+
+/* ---- tickets ---- */
+
+/* False: other workers have taken the last place. */
+static bool ticket_enter(struct upstream_ticket *ticket, struct upstream_server *server)
+{
+	atomic_uint *in_flight = &server->fleet->in_flight;
+	unsigned most = server->fleet->most;
+
+	ticket->counted = server->group->view->counts;
+	if (ticket->counted && atomic_fetch_add_explicit(in_flight, 1, memory_order_relaxed) >= most && most) {
+		atomic_fetch_sub_explicit(in_flight, 1, memory_order_relaxed);
+		ticket->counted = false;
+		return false;
+	}
+	ticket->server = server;
+	ticket->began_us = server->group->worker->loop.now_us;
+	list_push(&server->waiting, &ticket->link);
+	upstream_server_use(server);
+	counter_add(&counters_of(server)->requests, 1);
+	counter_add(&counters_of(server)->running, 1);
+	if (ticket->counted)
+		tell_balance(server);
+	return true;
+}
+
+void upstream_ticket_settle(struct upstream_ticket *ticket)
+{
+	if (ticket->server)
+		list_remove(&ticket->link);
+}
+
+void upstream_release(struct upstream_ticket *ticket)
+{
+	struct upstream_server *server = ticket->server;
+
+	if (!server)
+		return;
+	list_remove(&ticket->link);
+	ticket->server = NULL;
+	counter_add(&counters_of(server)->running, UINT64_MAX);
+	if (ticket->counted) {
+		atomic_fetch_sub_explicit(&server->fleet->in_flight, 1, memory_order_relaxed);
+		tell_balance(server);
+		if (server->fleet->most)
+			upstream_queue_on_place(server->group);
+	}
+	upstream_server_unuse(server);
+}
+
+void upstream_on_answer(struct upstream_ticket *ticket, unsigned status)
+{
+	struct upstream_server *server = ticket->server;
+	struct upstream_group *group = server->group;
+	const struct loop *loop = &group->worker->loop;
+	uint64_t latency = loop->now_us - ticket->began_us;
+	struct fleet_counters *counters = counters_of(server);
+
+	upstream_ticket_settle(ticket);
+	counter_add(&counters->answers, 1);
+	counter_add(&counters->latency_us, latency);
+	if (status >= 500)
+		counter_add(&counters->errors, 1);
+	if (group->settings->hedge.percentile)
+		latency_digest_add(&group->latencies, latency);
+	if (!server->gone)
+		balance_on_latency(&group->view->tiers[server->tier].balance, server->index, latency,
+				   loop->now_us);
+	outlier_on_answer(group->fleet, server->fleet, status, loop->now);
+}
+
+void upstream_on_failure(struct upstream_ticket *ticket, const struct error *error)
+{
+	struct upstream_server *server = ticket->server;
+	struct upstream_group *group = server->group;
+
+	upstream_ticket_settle(ticket);
+	counter_add(&counters_of(server)->failures, 1);
+	outlier_on_failure(group->fleet, server->fleet, error, group->worker->loop.now);
+}
+
+/* ---- servers that go down ---- */
+
+static void server_tell_down(struct upstream_server *server)
+{
+	struct link told;
+
+	/* A callback may begin another wait for this very server, which is not told again. */
+	list_init(&told);
+	while (!list_empty(&server->waiting))
+		list_push(&told, list_pop(&server->waiting));
+	upstream_server_use(server);
+	while (!list_empty(&told)) {
+		struct upstream_ticket *ticket = CONTAINER_OF(list_pop(&told), struct upstream_ticket, link);
+		if (ticket->on_down)
+			ticket->on_down(ticket);
+	}
+	upstream_server_unuse(server);
+}
+
+void upstream_tell_down(struct upstream_group *group)
+{
+	const struct roster *roster = group->view->roster;
+
+	for (unsigned i = 0; i < roster->count; i++) {
+		if (atomic_load(&roster->members[i].server->health) != FLEET_DOWN)
+			continue;
+		server_tell_down(group->view->servers[i]);
+		if (roster != group->view->roster)
+			return; /* a callback has looked again, and the next letter goes on */
+	}
+}
+
+/* ---- picking ---- */
+
+static bool was_tried(const struct upstream_query *query, const struct upstream_server *server)
+{
+	for (unsigned i = 0; i < query->tried_count; i++)
+		if (query->tried[i] == server)
+			return true;
+	return false;
+}
+
+/* A server that drains still takes those that stick to it. */
+static bool may_stick(const struct upstream_server *server, uint64_t now)
+{
+	const struct fleet_server *fleet = server->fleet;
+	unsigned order = atomic_load_explicit(&fleet->order, memory_order_relaxed);
+
+	return order != FLEET_MAINTENANCE &&
+	       atomic_load_explicit(&fleet->health, memory_order_relaxed) != FLEET_DOWN &&
+	       atomic_load_explicit(&fleet->ejected_until, memory_order_relaxed) <= now;
+}
+
+/* NULL: it is not there, or takes nothing now. */
+static struct upstream_server *pick_sticky(const struct upstream_group *group,
+					   const struct upstream_query *query)
+{
+	const struct upstream_view *view = group->view;
+
+	for (unsigned i = 0; i < view->count; i++)
+		if (view->entries[i].id == query->sticky)
+			return may_stick(view->servers[i], group->worker->loop.now) &&
+					       !was_tried(query, view->servers[i]) ?
+				       view->servers[i] :
+				       NULL;
+	return NULL;
+}
+
+/* Whether it is only for lack of room that none of the tier was picked. */
+static bool tier_is_full(const struct upstream_tier *tier, const struct upstream_query *query)
+{
+	for (unsigned i = 0; i < tier->count; i++)
+		if (tier->entries[i].available && tier->entries[i].weight && tier->entries[i].most &&
+		    !was_tried(query, tier->servers[i]))
+			return true;
+	return false;
+}
+
+static enum upstream_pick pick_of_tier(struct upstream_group *group, unsigned at,
+				       const struct upstream_query *query, struct upstream_ticket *ticket)
+{
+	struct upstream_tier *tier = &group->view->tiers[at];
+	unsigned avoid[UPSTREAM_TRIED_MOST];
+	struct balance_query wanted = {
+		.avoid = avoid, .hash = query->hash, .now_us = group->worker->loop.now_us};
+
+	for (unsigned i = 0; i < query->tried_count; i++)
+		if (!query->tried[i]->gone && query->tried[i]->tier == at)
+			avoid[wanted.avoid_count++] = query->tried[i]->index;
+	for (;;) {
+		int index = balance_pick(&tier->balance, &wanted);
+		if (index == BALANCE_NONE)
+			return tier_is_full(tier, query) ? UPSTREAM_FULL : UPSTREAM_NONE;
+		if (ticket_enter(ticket, tier->servers[index]))
+			return UPSTREAM_PICKED;
+		/* It was filled at this moment by another worker. */
+		if (wanted.avoid_count == ARRAY_LENGTH(avoid))
+			return UPSTREAM_FULL;
+		avoid[wanted.avoid_count++] = (unsigned)index;
+	}
+}
+
+bool upstream_has_another(struct upstream_group *group, const struct upstream_query *query,
+			  const struct upstream_server *this)
+{
+	const struct upstream_view *view;
+
+	upstream_group_refresh(group);
+	view = group->view;
+	for (unsigned i = 0; i < view->count; i++)
+		if (view->entries[i].available && view->entries[i].weight && view->servers[i] != this &&
+		    !was_tried(query, view->servers[i]))
+			return true;
+	return false;
+}
+
+enum upstream_pick upstream_pick(struct upstream_group *group, const struct upstream_query *query,
+				 struct upstream_ticket *ticket)
+{
+	enum upstream_pick result = UPSTREAM_NONE;
+
+	ENSURE(!ticket->server && query->tried_count < UPSTREAM_TRIED_MOST);
+	upstream_group_refresh(group);
+	if (query->sticky) {
+		struct upstream_server *server = pick_sticky(group, query);
+		if (server && ticket_enter(ticket, server))
+			return UPSTREAM_PICKED;
+	}
+	for (unsigned i = 0; i < group->view->tier_count && result == UPSTREAM_NONE; i++)
+		if (group->view->tiers[i].usable)
+			result = pick_of_tier(group, i, query, ticket);
+	return result;
+}

@@ -6,7 +6,9 @@
 
 #include "balance/balance.h"
 
-extern const struct balance_ops balance_round_robin;
+extern const struct balance_ops balance_round_robin, balance_least_conn, balance_random, balance_p2c,
+	balance_ewma;
+extern const struct balance_ops balance_hash, balance_maglev;
 
 /* The weight that counts: zero while an entry is not available, and never over the greatest. */
 static inline uint32_t balance_weight(const struct balance_entry *entry)

@@ -5,8 +5,12 @@
 
 #include "balance/algorithms_internal.h"
 
-const struct balance_ops *const balance_algorithms[] = {&balance_round_robin, NULL};
-const char *const balance_names[] = {"round_robin", NULL};
+const struct balance_ops *const balance_algorithms[] = {
+	&balance_round_robin, &balance_least_conn, &balance_random, &balance_p2c,
+	&balance_ewma,        &balance_hash,       &balance_maglev, NULL,
+};
+const char *const balance_names[] = {"round_robin", "least_conn", "random", "p2c",
+				     "ewma",        "hash",       "maglev", NULL};
 
 _Static_assert(ARRAY_LENGTH(balance_algorithms) == ARRAY_LENGTH(balance_names), "one name for each algorithm");
 

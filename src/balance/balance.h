@@ -20,6 +20,8 @@ struct balance_entry {
 	uint32_t weight; /* 0 .. BALANCE_WEIGHT_MAX; 0 = takes nothing */
 	bool available;  /* set by the owner (health, orders) */
 	uint32_t most;   /* requests in flight at most: with more it is passed over; 0 = any number */
+	/* The algorithm's own, with latency_us: what it has beyond whole microseconds, in 2^-32. */
+	uint32_t latency_part;
 	const atomic_uint *in_flight; /* counted by all workers; never NULL */
 	/* The algorithm's own; the owner starts it with zero and carries it over when the array is made anew. */
 	uint64_t latency_us;    /* of what was answered lately */

@@ -26,12 +26,13 @@ struct row {
 	uint32_t at, skip;
 };
 
-/* Some hundred for each entry, which is what keeps shares even and other servers' keys in place, as far as a cache has room for it. */
+/*
+ * A table of another size moves all keys, so that there are only two, and the step is where few groups ever come: up to there an entry
+ * has at least 16 slots.
+ */
 static uint32_t slots_for(unsigned count)
 {
-	if (count <= 512)
-		return 65537;
-	return count <= 4096 ? 262147 : 1048583;
+	return count <= 4096 ? 65537 : 1048583;
 }
 
 /* Turns in an order that hangs on ids alone: each begins somewhere in its first turn. */

@@ -130,9 +130,13 @@ static bool check_unused(struct snapshot *snapshot, struct diagnostics *diagnost
 	for (size_t i = 0; i < snapshot->listener_count; i++) {
 		const struct router *router = snapshot->listeners[i].router;
 		const struct tcp_router *tcp = snapshot->listeners[i].tcp;
-		for (size_t j = 0; router && j < router_count(router); j++)
-			if (router_at(router, j)->action == ROUTE_TO)
-				used[router_at(router, j)->group] = true;
+		for (size_t j = 0; router && j < router_count(router); j++) {
+			const struct route *route = router_at(router, j);
+			if (route->action == ROUTE_TO)
+				used[route->group] = true;
+			if (route->mirror_percent)
+				used[route->mirror_group] = true;
+		}
 		for (size_t j = 0; tcp && j < tcp_router_count(tcp); j++)
 			used[tcp_router_at(tcp, j)->group] = true;
 	}

@@ -44,6 +44,23 @@ static bool compile_to(const struct route_settings *settings, const struct route
 				&route->group);
 }
 
+static bool compile_mirror(const struct route_settings *settings, const struct router_context *context,
+			   struct route *route)
+{
+	const struct mirror_settings *mirror = &settings->mirror;
+
+	if (!mirror->to) /* there is none, or it was said that it is missing */
+		return true;
+	if (route->action != ROUTE_TO) {
+		diagnostics_error(context->diagnostics, mirror->place,
+				  "only a route with \"to\" has a \"mirror\"");
+		return false;
+	}
+	route->mirror_percent = mirror->percent ? (uint32_t)mirror->percent : 100;
+	return route_group_find(context->groups, mirror->to, mirror->to_place, context->diagnostics,
+				&route->mirror_group);
+}
+
 /* Fields that say how a message is framed, or that Guise writes itself. */
 static bool respond_may_carry(enum http_field_id id)
 {
@@ -200,6 +217,7 @@ static bool compile_route(struct router *router, const struct route_settings *se
 	route->conditions = conditions;
 	good = conditions_compile(settings, context, &router->patterns, conditions);
 	good = compile_action(settings, context, route) && good;
+	good = compile_mirror(settings, context, route) && good;
 	good = compile_set_host(settings, context, route) && good;
 	good = compile_edits(&settings->request, context, &route->request) && good;
 	good = compile_edits(&settings->response, context, &route->response) && good;

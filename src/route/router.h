@@ -36,6 +36,8 @@ struct route {
 	enum route_action action;
 
 	uint32_t group;                  /* ROUTE_TO: index in router_context.groups */
+	uint32_t mirror_group;           /* the same, of `mirror` */
+	uint32_t mirror_percent;         /* of its requests; 0: it has no mirror */
 	struct route_respond respond;    /* ROUTE_RESPOND */
 	const struct template *redirect; /* ROUTE_REDIRECT */
 	uint16_t redirect_status;

@@ -156,6 +156,29 @@ static const struct setting limit_rows[] = {
 	{.key = NULL},
 };
 
+static const struct setting mirror_rows[] = {
+	{
+		.key = "to",
+		.kind = SETTING_STRING,
+		.offset = offsetof(struct mirror_settings, to),
+		.place_offset = offsetof(struct mirror_settings, to_place),
+		.required = true,
+		.summary = "The name of the upstream group that gets the copies, a key of `upstreams`.",
+		.example = "shadow",
+	},
+	{
+		.key = "percent",
+		.kind = SETTING_COUNT,
+		.offset = offsetof(struct mirror_settings, percent),
+		.fallback = "100",
+		.min = 1,
+		.max = 100,
+		.summary = "Of how many requests in a hundred, by lot.",
+		.example = "10",
+	},
+	{.key = NULL},
+};
+
 const struct setting route_rows[] = {
 	{
 		.key = "host",
@@ -201,6 +224,17 @@ const struct setting route_rows[] = {
 		.summary = "The name of the upstream group that requests go to, a key of `upstreams`. A route has exactly one of `to`, "
 			   "`respond` and `redirect`.",
 		.example = "web",
+	},
+	{
+		.key = "mirror",
+		.kind = SETTING_STRUCT,
+		.offset = offsetof(struct route_settings, mirror),
+		.rows = mirror_rows,
+		.shorthand = "to",
+		.place_offset = offsetof(struct route_settings, mirror) + offsetof(struct mirror_settings, place),
+		.summary = "A second upstream group that a share of the requests is sent to as well. Its answers are dropped, and it "
+			   "never delays the first.",
+		.example = "{to: shadow, percent: 10}",
 	},
 	{
 		.key = "respond",

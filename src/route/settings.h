@@ -53,6 +53,13 @@ struct route_limit_settings {
 	struct setting_place place;
 };
 
+/* A second group that requests are sent to as well, without its answers meaning anything; there is one if `to` is not NULL. */
+struct mirror_settings {
+	const char *to;
+	uint64_t percent; /* of the route's requests */
+	struct setting_place place, to_place;
+};
+
 struct route_settings {
 	struct setting_strings host, path, method;
 	struct setting_pairs fields;
@@ -64,6 +71,7 @@ struct route_settings {
 	const char *set_host;
 	struct edit_settings request, response;
 	struct route_limit_settings limits;
+	struct mirror_settings mirror;
 	struct setting_place place, to_place, redirect_place, set_host_place;
 };
 

@@ -1,5 +1,5 @@
 /*
- * Methods and statuses (RFC 9110 9, 15). Pure data and lookups; any thread.
+ * Methods and statuses (RFC 9110 9, 15), copies of heads. Pure; any thread.
  */
 #include "http/head.h"
 
@@ -114,6 +114,38 @@ static const struct {
 	[3] = {reasons_3xx, ARRAY_LENGTH(reasons_3xx)}, [4] = {reasons_4xx, ARRAY_LENGTH(reasons_4xx)},
 	[5] = {reasons_5xx, ARRAY_LENGTH(reasons_5xx)},
 };
+
+/* ---- copies ---- */
+
+static bool text_copy(struct span *text, struct arena *arena)
+{
+	if (text->len == 0) {
+		*text = (struct span){0};
+		return true;
+	}
+	*text = arena_copy(arena, *text);
+	return text->at != NULL;
+}
+
+bool http_head_copy(struct http_head *to, const struct http_head *from, struct arena *arena)
+{
+	const struct http_field *field;
+	uint32_t index = 0;
+
+	*to = *from;
+	http_fields_init(&to->fields, arena);
+	if (!text_copy(&to->method_text, arena) || !text_copy(&to->scheme, arena) ||
+	    !text_copy(&to->authority, arena) || !text_copy(&to->host.host, arena) ||
+	    !text_copy(&to->path, arena) || !text_copy(&to->reason, arena) || !text_copy(&to->protocol, arena))
+		return false;
+	while ((field = http_fields_next(&from->fields, &index))) {
+		struct span name = field->name, value = field->value;
+		if (!text_copy(&name, arena) || !text_copy(&value, arena) ||
+		    !http_fields_add(&to->fields, field->id, name, value))
+			return false;
+	}
+	return true;
+}
 
 /* RFC 9110 9.3.1, 9.3.2, 9.3.5, 9.3.7. */
 bool http_content_is_unexpected(const struct http_head *head)

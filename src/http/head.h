@@ -85,6 +85,9 @@ static inline bool http_head_has_body(const struct http_head *head)
 	return head->body != HTTP_BODY_NONE && !(head->body == HTTP_BODY_LENGTH && head->length == 0);
 }
 
+/* A head that borrows nothing: texts and fields are copied into the arena, dropped fields are left out. False: out of memory. */
+WARN_UNUSED bool http_head_copy(struct http_head *to, const struct http_head *from, struct arena *arena);
+
 /* Content with a method for which it has no meaning: servers may leave it unread, and then take it for the next request. */
 bool http_content_is_unexpected(const struct http_head *head);
 

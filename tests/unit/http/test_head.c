@@ -84,13 +84,84 @@ static void test_date_cache(void **state)
 	assert_span(http_date_now(&cache, 784111778000), SPAN("Sun, 06 Nov 1994 08:49:38 GMT"));
 }
 
+/* A request whose texts all lie in `text`. */
+static void head_of(struct http_head *head, char *text, struct arena *arena)
+{
+	static const char all[] = "GETexample:81/path?qhttpX-Awebsocketgone";
+
+	memcpy(text, all, sizeof(all));
+	const uint8_t *at = (const uint8_t *)text;
+	*head = (struct http_head){
+		.method = HTTP_METHOD_GET,
+		.version = HTTP_VERSION_2,
+		.te_trailers = true,
+		.method_text = span_make(at, 3),
+		.authority = span_make(at + 3, 10),
+		.host = {.host = span_make(at + 3, 7), .port = 81},
+		.path = span_make(at + 13, 7),
+		.scheme = span_make(at + 20, 4),
+		.protocol = span_make(at + 27, 9),
+	};
+	http_fields_init(&head->fields, arena);
+	assert_true(http_fields_add(&head->fields, HTTP_FIELD_OTHER, span_make(at + 36, 4), span_make(at, 3)));
+	assert_true(http_fields_add(&head->fields, HTTP_FIELD_OTHER, span_make(at + 24, 3), span_make(at, 3)));
+	assert_true(http_fields_add_known(&head->fields, HTTP_FIELD_VIA, span_make(at, 0)));
+	http_fields_drop_name(&head->fields, SPAN("gone"));
+}
+
+/* The copy stands alone: what it was made of may go. */
+static void test_copy(void **state)
+{
+	struct bench from, to;
+	struct http_head head, copy;
+	char text[64];
+
+	bench_init(&from);
+	bench_init(&to);
+	head_of(&head, text, &from.arena);
+	assert_true(http_head_copy(&copy, &head, &to.arena));
+	memset(text, '?', sizeof(text));
+	bench_fini(&from);
+	assert_int_equal(copy.method, HTTP_METHOD_GET);
+	assert_int_equal(copy.version, HTTP_VERSION_2);
+	assert_true(copy.te_trailers);
+	assert_span(copy.method_text, SPAN("GET"));
+	assert_span(copy.authority, SPAN("example:81"));
+	assert_span(copy.host.host, SPAN("example"));
+	assert_int_equal(copy.host.port, 81);
+	assert_span(copy.path, SPAN("/path?q"));
+	assert_span(copy.scheme, SPAN("http"));
+	assert_span(copy.protocol, SPAN("websocket"));
+	assert_int_equal(copy.fields.count, 2);
+	assert_span(copy.fields.items[0].name, SPAN("X-A"));
+	assert_span(copy.fields.items[0].value, SPAN("GET"));
+	assert_int_equal(copy.fields.items[1].id, HTTP_FIELD_VIA);
+	assert_int_equal(copy.fields.items[1].value.len, 0);
+	assert_true(http_fields_add_known(&copy.fields, HTTP_FIELD_TE, SPAN("x"))); /* grows from its own arena */
+	bench_fini(&to);
+}
+
+static void test_copy_without_memory(void **state)
+{
+	struct bench from, to;
+	struct http_head head, copy;
+	char text[64];
+
+	bench_init(&from);
+	bench_init(&to);
+	head_of(&head, text, &from.arena);
+	memory_fail_every(&to.memory, 1);
+	assert_false(http_head_copy(&copy, &head, &to.arena));
+	bench_fini(&from);
+	bench_fini(&to);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_methods),
-		cmocka_unit_test(test_reasons),
-		cmocka_unit_test(test_dates),
-		cmocka_unit_test(test_date_cache),
+		cmocka_unit_test(test_methods), cmocka_unit_test(test_reasons),
+		cmocka_unit_test(test_dates),   cmocka_unit_test(test_date_cache),
+		cmocka_unit_test(test_copy),    cmocka_unit_test(test_copy_without_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,7 +29,7 @@ help:
 	@echo 'make asan       unit and end-to-end tests under AddressSanitizer and UBSan'
 	@echo 'make tsan       the same under ThreadSanitizer'
 	@echo 'make fuzz       each fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS)'
-	@echo 'make bench      side by side with nginx and haproxy'
+	@echo 'make bench      what picking a server costs; side by side with nginx and haproxy'
 	@echo 'make soak       load for SOAK_SECONDS=$(SOAK_SECONDS), memory watched'
 	@echo 'make format     lays out all C files with clang-format'
 	@echo 'make lint       layers, conventions, headers, clang-tidy, cppcheck'
@@ -76,6 +76,7 @@ fuzz:
 
 bench: build
 	@tools/setup build bench
+	@BUILD=$(abspath $(BUILD)) bench/balance $(if $(findstring --quick,$(BENCH_ARGS)),-q)
 	@GUISE_BINARY=$(BUILD)/guise bench/run $(BENCH_ARGS)
 
 soak: build

@@ -5,7 +5,11 @@
 
 #include "balance/algorithms_internal.h"
 
-enum { DRAWS = 8 };
+enum {
+	DRAWS = 8, /* before all are looked at */
+	DRAWS_ANOTHER = 4,
+	STEPS_ANOTHER = 16, /* from there on to the next */
+};
 
 bool draw_init(struct balance *balance)
 {
@@ -85,11 +89,11 @@ bool draw_update(struct balance *balance)
 	return true;
 }
 
-int draw_few(const struct balance *balance, const struct balance_query *query, int except)
+static int draw_few(const struct balance *balance, const struct balance_query *query, int draws, int except)
 {
 	const struct draw *draw = balance->state;
 
-	for (int i = 0; i < DRAWS && draw->live > 0; i++) {
+	for (int i = 0; i < draws && draw->live > 0; i++) {
 		uint64_t chance = random_next(balance->options.random);
 		const struct draw_slot *slot = &draw->slots[(chance >> 32) * draw->live >> 32];
 		unsigned index = (uint32_t)chance < slot->share ? slot->own : slot->other;
@@ -100,7 +104,8 @@ int draw_few(const struct balance *balance, const struct balance_query *query, i
 	return BALANCE_NONE;
 }
 
-int draw_among_all(const struct balance *balance, const struct balance_query *query)
+/* By weight among those that may be picked. */
+static int draw_among_all(const struct balance *balance, const struct balance_query *query)
 {
 	const struct balance_options *options = &balance->options;
 	uint64_t total = 0, passed = 0;
@@ -120,4 +125,29 @@ int draw_among_all(const struct balance *balance, const struct balance_query *qu
 		last = (int)i;
 	}
 	return last;
+}
+
+int draw_one(const struct balance *balance, const struct balance_query *query)
+{
+	int index = draw_few(balance, query, DRAWS, BALANCE_NONE);
+
+	return index == BALANCE_NONE ? draw_among_all(balance, query) : index;
+}
+
+int draw_another(const struct balance *balance, const struct balance_query *query, int first)
+{
+	const struct draw *draw = balance->state;
+
+	if (draw->live < 2)
+		return BALANCE_NONE;
+	int index = draw_few(balance, query, DRAWS_ANOTHER, first);
+	unsigned slot = index == BALANCE_NONE ? random_below(balance->options.random, draw->live) : 0;
+	for (int i = 0; i < STEPS_ANOTHER && index == BALANCE_NONE; i++) {
+		unsigned next = draw->slots[slot].own;
+
+		slot = slot + 1 < draw->live ? slot + 1 : 0;
+		if ((int)next != first && balance_may_pick(balance, next, query))
+			index = (int)next;
+	}
+	return index;
 }

@@ -25,9 +25,9 @@ WARN_UNUSED bool draw_init(struct balance *balance);
 void draw_fini(struct balance *balance);
 bool draw_update(struct balance *balance);
 
-/* An entry that may be picked and is not `except` (or BALANCE_NONE), by weight; BALANCE_NONE: a few draws did not find one. */
-int draw_few(const struct balance *balance, const struct balance_query *query, int except);
-/* By weight among those that may be picked, all of which are looked at. BALANCE_NONE: there are none. */
-int draw_among_all(const struct balance *balance, const struct balance_query *query);
+/* An entry that may be picked, by weight. BALANCE_NONE: there are none. A few draws, or if they fail a look at all. */
+int draw_one(const struct balance *balance, const struct balance_query *query);
+/* Another one than `first`; BALANCE_NONE: it was not found at once. By weight, unless the first has nearly all of it. */
+int draw_another(const struct balance *balance, const struct balance_query *query, int first);
 
 #endif

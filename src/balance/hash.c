@@ -3,6 +3,9 @@
  * goes to the server of the next point, and on from there past those that may not be picked, or that have more in flight than `bound` percent
  * of their fair share. Pure; each worker has its own ring, the same as all others have.
  *
+ * The ring is cut into many equal slots, and what is kept is the server of each: that of the first point in it or after it. So a look at one
+ * place of a small table finds the server, and more points, for shares that are closer to the weights, cost nothing.
+ *
  * How many points a server has depends on the other servers as little as possible, since a ring with a new measure moves keys among all:
  * the greatest weight decides in steps of four, and the number of servers only where each has so small a part that it makes little difference.
  */
@@ -15,21 +18,16 @@ enum {
 	POINTS = 16384,           /* at most, for one server */
 	POINTS_ALL = 20 * POINTS, /* for all, in proportion; up to there nothing depends on their number */
 	POINTS_FEW = 32,          /* on average, at least */
-	STEPS = 256,              /* points that are tried */
+	STEPS = 256,              /* slots that are tried */
 	REFRESHES = 4,            /* entries whose requests in flight are looked at in turn at each pick */
 };
 
-/* A point: 48 bits of hash, which it is ordered by, and 16 of the index. */
-struct ring {
-	size_t size;
-	unsigned points, shift;
-	uint64_t *point;
-	uint32_t *first; /* by the top bits of a hash: the first point that has them, or would come after */
-};
+#define NO_POINT UINT64_MAX
 
 struct hash {
 	size_t size;
-	struct ring *ring; /* NULL: nobody has a weight */
+	unsigned bits;     /* of a hash, that say in which slot it is */
+	uint16_t *ring;    /* the entry of each slot; NULL: nobody has a weight */
 	uint32_t *weights; /* by which it was laid out */
 	/* With a bound: */
 	uint32_t *counted;          /* each entry's weight while it is available, else 0 */
@@ -68,84 +66,73 @@ static unsigned points_of(const struct measure *measure, const struct balance_en
 	return (unsigned)(points > 0 ? points : keyed_weight(entry) > 0);
 }
 
-static struct ring *ring_new(struct memory *memory, unsigned points)
+static size_t slots_of(const struct hash *state)
 {
-	unsigned bits = points > 1 ? 32 - (unsigned)__builtin_clz(points - 1) : 1;
-	size_t size = sizeof(struct ring) + points * sizeof(uint64_t) +
-		      ((size_t)(1U << bits) + 1) * sizeof(uint32_t);
-	struct ring *ring = memory_alloc(memory, size);
-
-	if (!ring)
-		return NULL;
-	*ring = (struct ring){
-		.size = size, .points = points, .shift = 64 - bits, .point = (uint64_t *)(ring + 1)};
-	ring->first = (uint32_t *)(ring->point + points);
-	memset(ring->first, 0, ((size_t)(1U << bits) + 1) * sizeof(uint32_t));
-	return ring;
+	return (size_t)1 << state->bits;
 }
 
-/*
- * Points fall evenly, so they are sorted by their top bits first, counted and placed, and what has the same top bits, which is little, one by one.
- * first[] counts, then says where the next one goes; so in the end each of its values is the one that belongs after it.
- */
-static void ring_fill(struct ring *ring, const struct balance_options *options, const struct measure *measure)
+/* The first point in each slot: 48 bits of its hash, which it is ordered by, and 16 of its entry's index. */
+static void lay_points(const struct hash *state, const struct balance_options *options, uint64_t *first)
 {
-	size_t slots = (size_t)1 << (64 - ring->shift);
-	uint32_t before = 0;
+	const struct measure how = measure(options);
 
+	for (size_t slot = 0; slot < slots_of(state); slot++)
+		first[slot] = NO_POINT;
 	for (unsigned i = 0; i < options->count; i++) {
 		uint64_t id = keyed_mix(options->entries[i].id);
-		for (unsigned k = points_of(measure, &options->entries[i]); k > 0; k--)
-			ring->first[keyed_hash(id, k) >> ring->shift]++;
-	}
-	for (size_t slot = 0; slot <= slots; slot++) {
-		uint32_t here = ring->first[slot];
-		ring->first[slot] = before;
-		before += here;
-	}
-	for (unsigned i = 0; i < options->count; i++) {
-		uint64_t id = keyed_mix(options->entries[i].id);
-		for (unsigned k = points_of(measure, &options->entries[i]); k > 0; k--) {
-			uint64_t hash = keyed_hash(id, k);
-			ring->point[ring->first[hash >> ring->shift]++] = (hash & ~UINT64_C(0xffff)) | i;
+		for (unsigned k = points_of(&how, &options->entries[i]); k > 0; k--) {
+			uint64_t hash = keyed_hash(id, k), point = (hash & ~UINT64_C(0xffff)) | i;
+			uint64_t *slot = &first[hash >> (64 - state->bits)];
+			*slot = point < *slot ? point : *slot;
 		}
 	}
-	memmove(ring->first + 1, ring->first, slots * sizeof(*ring->first));
-	ring->first[0] = 0;
-	for (unsigned i = 1; i < ring->points; i++) {
-		uint64_t point = ring->point[i];
-		unsigned at = i;
-		for (; at > 0 && ring->point[at - 1] > point; at--)
-			ring->point[at] = ring->point[at - 1];
-		ring->point[at] = point;
-	}
 }
 
-static void ring_free(struct memory *memory, struct ring *ring)
+/* Backwards, and round once more for what lies behind the last point. False: there are no points. */
+static bool close_ring(const struct hash *state, const uint64_t *first, uint16_t *ring)
 {
-	if (ring)
-		memory_free(memory, ring, ring->size);
+	uint64_t next = NO_POINT;
+
+	for (size_t i = 2 * slots_of(state); i-- > 0;) {
+		size_t slot = i & (slots_of(state) - 1);
+		next = first[slot] != NO_POINT ? first[slot] : next;
+		ring[slot] = (uint16_t)next;
+	}
+	return next != NO_POINT;
+}
+
+static void ring_free(struct hash *state, struct memory *memory)
+{
+	memory_free(memory, state->ring, slots_of(state) * sizeof(*state->ring));
+	state->ring = NULL;
 }
 
 /* A new ring in place of the old one, which stays when there is no memory for it. */
 static bool lay_out(struct hash *state, const struct balance_options *options)
 {
-	const struct measure how = measure(options);
-	struct ring *ring = NULL;
-	unsigned points = 0;
+	size_t ring_size = slots_of(state) * sizeof(*state->ring),
+	       first_size = slots_of(state) * sizeof(uint64_t);
+	uint16_t *ring = memory_alloc(options->memory, ring_size);
+	uint64_t *first = memory_alloc(options->memory, first_size);
+	bool good = ring && first;
 
-	for (unsigned i = 0; i < options->count; i++)
-		points += points_of(&how, &options->entries[i]);
-	if (points > 0) {
-		ring = ring_new(options->memory, points);
-		if (!ring)
-			return false;
-		ring_fill(ring, options, &how);
+	if (good) {
+		lay_points(state, options, first);
+		ring_free(state, options->memory);
+		keyed_weights_keep(options, state->weights);
+		if (close_ring(state, first, ring)) {
+			state->ring = ring;
+			ring = NULL;
+		}
 	}
-	ring_free(options->memory, state->ring);
-	state->ring = ring;
-	keyed_weights_keep(options, state->weights);
-	return true;
+	memory_free(options->memory, first, first_size);
+	memory_free(options->memory, ring, ring_size);
+	return good;
+}
+
+static uint64_t least(uint64_t one, uint64_t other)
+{
+	return one < other ? one : other;
 }
 
 static void look_at(struct hash *state, const struct balance_options *options, unsigned index)
@@ -177,6 +164,15 @@ static bool hash_update(struct balance *balance)
 	return !keyed_weights_changed(options, state->weights) || lay_out(state, options);
 }
 
+/*
+ * Slots of another size move some keys, so that there are only two, and the step is where few groups ever come: up to there an entry has
+ * at least 64 slots.
+ */
+static unsigned bits_for(unsigned count)
+{
+	return count <= 4096 ? 18 : 21;
+}
+
 static bool hash_init(struct balance *balance)
 {
 	unsigned count = balance->options.count;
@@ -187,6 +183,7 @@ static bool hash_init(struct balance *balance)
 		return false;
 	memset(state, 0, size);
 	state->size = size;
+	state->bits = bits_for(count);
 	state->weights = (uint32_t *)(state + 1);
 	state->counted = state->weights + count;
 	state->seen = state->counted + count;
@@ -201,44 +198,36 @@ static void hash_fini(struct balance *balance)
 {
 	struct hash *state = balance->state;
 
-	ring_free(balance->options.memory, state->ring);
+	ring_free(state, balance->options.memory);
 	memory_free(balance->options.memory, state, state->size);
 }
 
-/* One more would not be more than `bound` percent of its share of all that would then be in flight, rounded up. */
+/*
+ * One more would not be more than `bound` percent of its share of all that would then be in flight, rounded up. Limits that no server
+ * and no configuration comes near keep the products within 64 bits.
+ */
 static bool within_bound(const struct balance *balance, unsigned index, const struct balance_query *query)
 {
 	const struct hash *state = balance->state;
-	uint64_t bound = balance->options.bound < 65536 ? balance->options.bound : 65536;
-	uint64_t all = state->in_flight < UINT32_MAX / 2 ? state->in_flight + 1 : UINT32_MAX / 2;
+	uint64_t bound = least(balance->options.bound, 1 << 16);
 
 	if (!balance_may_pick(balance, index, query))
 		return false;
 	if (bound == 0)
 		return true;
-	uint64_t fair = (bound * all * state->counted[index] + 100 * state->weight - 1) / (100 * state->weight);
-	return balance_in_flight(&balance->options.entries[index]) + UINT64_C(1) <= fair;
-}
-
-/* The first point at or after a hash; the number of points where that would be the first one again. */
-static unsigned ring_find(const struct ring *ring, uint64_t hash)
-{
-	unsigned at = ring->first[hash >> ring->shift];
-
-	while (at < ring->points && (ring->point[at] | 0xffff) < hash)
-		at++;
-	return at;
+	uint64_t all = least(state->in_flight + 1, (uint64_t)1 << 31);
+	uint64_t its = least(balance_in_flight(&balance->options.entries[index]), 1 << 24);
+	return its * 100 * state->weight < bound * all * state->counted[index];
 }
 
 static int walk(const struct balance *balance, const struct balance_query *query)
 {
 	const struct hash *state = balance->state;
-	const struct ring *ring = state->ring;
-	unsigned at = ring_find(ring, keyed_mix(query->hash)), last = BALANCE_ENTRIES_MAX;
+	size_t slot = keyed_mix(query->hash) >> (64 - state->bits);
+	unsigned last = BALANCE_ENTRIES_MAX;
 
-	for (unsigned step = 0; step < STEPS && step < ring->points; step++, at++) {
-		at = at < ring->points ? at : 0;
-		unsigned index = ring->point[at] & 0xffff;
+	for (unsigned step = 0; step < STEPS; step++) {
+		unsigned index = state->ring[(slot + step) & (slots_of(state) - 1)];
 		if (index != last && within_bound(balance, index, query))
 			return (int)index;
 		last = index;

@@ -22,13 +22,13 @@ struct place {
 	uint64_t load;  /* requests in flight for a weight of 1, in 2^-32; FULL: it has as many as it may */
 	uint64_t due;   /* of its next turn, in virtual time */
 	uint32_t index; /* of the entry */
-	uint32_t seen;  /* of its requests in flight */
 };
 
 struct known {
 	uint64_t due;
 	uint32_t at;     /* in places[]; NOWHERE: it may not be picked */
 	uint32_t weight; /* as the last update found it */
+	uint32_t seen;   /* of its requests in flight */
 };
 
 struct least_conn {
@@ -38,14 +38,19 @@ struct least_conn {
 	struct known *known;  /* of all entries */
 	unsigned live;
 	unsigned next;      /* entry to be looked at */
+	unsigned visited;   /* place to be looked at */
 	uint32_t newcomers; /* so far */
 };
 
-static bool before(const struct place *place, const struct place *other)
+/* By load, then by due time, as one number: which is less cannot be foretold, so there are no branches. */
+static inline unsigned __int128 rank(const struct least_conn *state, const struct place *place)
 {
-	if (place->load != other->load)
-		return place->load < other->load;
-	return turn_earlier(place->due, other->due);
+	return (unsigned __int128)place->load << 64 | (place->due - state->now + 2 * AGES);
+}
+
+static inline bool before(const struct least_conn *state, unsigned at, unsigned __int128 other)
+{
+	return rank(state, &state->places[at]) < other;
 }
 
 static void put(struct least_conn *state, unsigned at, struct place place)
@@ -54,20 +59,31 @@ static void put(struct least_conn *state, unsigned at, struct place place)
 	state->known[place.index].at = at;
 }
 
+/* The least of the children from `child` on. */
+static unsigned least_child(const struct least_conn *state, unsigned child)
+{
+	const struct place *four = &state->places[child];
+	unsigned least = 0;
+
+	if (child + 4 > state->live) {
+		for (unsigned i = 1; child + i < state->live; i++)
+			least = rank(state, &four[i]) < rank(state, &four[least]) ? i : least;
+		return child + least;
+	}
+	unsigned low = rank(state, &four[1]) < rank(state, &four[0]);
+	unsigned high = 2U + (rank(state, &four[3]) < rank(state, &four[2]));
+	return child + (rank(state, &four[high]) < rank(state, &four[low]) ? high : low);
+}
+
 static void sink(struct least_conn *state, unsigned at)
 {
 	struct place sinking = state->places[at];
+	unsigned __int128 its = rank(state, &sinking);
 
-	for (;;) {
-		unsigned child = 4 * at + 1, least = child;
+	while (4 * at + 1 < state->live) {
+		unsigned least = least_child(state, 4 * at + 1);
 
-		if (child >= state->live)
-			break;
-		unsigned end = child + 4 < state->live ? child + 4 : state->live;
-		for (child++; child < end; child++)
-			if (before(&state->places[child], &state->places[least]))
-				least = child;
-		if (!before(&state->places[least], &sinking))
+		if (!before(state, least, its))
 			break;
 		put(state, at, state->places[least]);
 		at = least;
@@ -78,8 +94,9 @@ static void sink(struct least_conn *state, unsigned at)
 static void rise(struct least_conn *state, unsigned at)
 {
 	struct place rising = state->places[at];
+	unsigned __int128 its = rank(state, &rising);
 
-	while (at > 0 && before(&rising, &state->places[(at - 1) / 4])) {
+	while (at > 0 && its < rank(state, &state->places[(at - 1) / 4])) {
 		put(state, at, state->places[(at - 1) / 4]);
 		at = (at - 1) / 4;
 	}
@@ -98,19 +115,19 @@ static bool refresh(struct balance *balance, unsigned index)
 {
 	struct least_conn *state = balance->state;
 	const struct balance_entry *entry = &balance->options.entries[index];
-	unsigned at = state->known[index].at;
+	struct known *known = &state->known[index];
 	uint32_t in_flight = balance_in_flight(entry);
-	struct place *place = &state->places[at];
 
-	if (place->seen == in_flight)
+	if (known->seen == in_flight || known->at == NOWHERE)
 		return true;
-	uint64_t load = load_of(entry, in_flight, state->known[index].weight), old = place->load;
-	place->seen = in_flight;
-	place->load = load;
-	if (load < old)
-		rise(state, at);
+	struct place *place = &state->places[known->at];
+	uint64_t old = place->load;
+	known->seen = in_flight;
+	place->load = load_of(entry, in_flight, known->weight);
+	if (place->load < old)
+		rise(state, known->at);
 	else
-		sink(state, at);
+		sink(state, known->at);
 	return false;
 }
 
@@ -124,19 +141,16 @@ static void look_around(struct balance *balance)
 {
 	struct least_conn *state = balance->state;
 
-	for (int i = 0; i < (few(state) ? 1 : REFRESHES); i++) {
-		unsigned index = state->next, at = state->known[index].at;
-
-		state->next = index + 1 < balance->options.count ? index + 1 : 0;
-		if (at == NOWHERE)
-			continue;
-		if (turn_earlier(state->places[at].due, state->now - AGES)) {
-			state->places[at].due = state->now - AGES / 2;
-			if (!few(state))
-				sink(state, at);
-		}
+	for (int i = 0; i < REFRESHES && !few(state); i++) {
+		(void)refresh(balance, state->next);
+		state->next = state->next + 1 < balance->options.count ? state->next + 1 : 0;
+	}
+	struct place *place = &state->places[state->visited];
+	state->visited = state->visited + 1 < state->live ? state->visited + 1 : 0;
+	if (turn_earlier(place->due, state->now - AGES)) {
+		place->due = state->now - AGES / 2;
 		if (!few(state))
-			(void)refresh(balance, index);
+			sink(state, state->known[place->index].at);
 	}
 }
 
@@ -203,7 +217,7 @@ static void least_conn_on_in_flight(struct balance *balance, unsigned index)
 {
 	const struct least_conn *state = balance->state;
 
-	if (!few(state) && state->known[index].at != NOWHERE)
+	if (!few(state))
 		(void)refresh(balance, index);
 }
 
@@ -224,7 +238,7 @@ static bool least_conn_update(struct balance *balance)
 
 	for (unsigned i = 0; i < state->live; i++)
 		state->known[state->places[i].index].due = state->places[i].due;
-	state->live = 0;
+	state->live = state->visited = 0;
 	for (unsigned i = 0; i < options->count; i++) {
 		unsigned index = (options->offset % options->count + i) % options->count;
 		const struct balance_entry *entry = &options->entries[index];
@@ -234,10 +248,10 @@ static bool least_conn_update(struct balance *balance)
 
 		known->weight = weight;
 		known->at = NOWHERE;
+		known->seen = in_flight;
 		if (weight == 0)
 			continue;
-		put(state, state->live++,
-		    (struct place){load_of(entry, in_flight, weight), new_due, index, in_flight});
+		put(state, state->live++, (struct place){load_of(entry, in_flight, weight), new_due, index});
 	}
 	for (unsigned at = few(state) ? 0 : state->live; at-- > 0;)
 		sink(state, at);

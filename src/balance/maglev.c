@@ -48,7 +48,7 @@ static unsigned line_up(const struct balance_options *options, uint32_t slots, s
 		if (weight == 0)
 			continue;
 		turns[live++] = (struct turn){
-			.due = (turn_length(weight) >> 16) * (keyed_hash(hash, 3) >> 48),
+			.due = (turn_length(weight) >> 28) * (keyed_hash(hash, 3) >> 36),
 			.weight = weight,
 			.index = i,
 		};

@@ -8,13 +8,9 @@
 static int p2c_pick(struct balance *balance, const struct balance_query *query)
 {
 	const struct balance_entry *entries = balance->options.entries;
-	int first = draw_few(balance, query, BALANCE_NONE);
+	int first = draw_one(balance, query);
+	int second = first == BALANCE_NONE ? BALANCE_NONE : draw_another(balance, query, first);
 
-	if (first == BALANCE_NONE)
-		return draw_among_all(balance, query);
-	if (((const struct draw *)balance->state)->live == 1)
-		return first;
-	int second = draw_few(balance, query, first);
 	if (second == BALANCE_NONE)
 		return first;
 	uint64_t load = (uint64_t)balance_in_flight(&entries[first]) * balance_weight(&entries[second]);

@@ -6,9 +6,7 @@
 
 static int random_pick(struct balance *balance, const struct balance_query *query)
 {
-	int index = draw_few(balance, query, BALANCE_NONE);
-
-	return index == BALANCE_NONE ? draw_among_all(balance, query) : index;
+	return draw_one(balance, query);
 }
 
 const struct balance_ops balance_random = {

@@ -3,9 +3,13 @@
  */
 #include "balance/turn.h"
 
-static bool before(const struct turn *turn, const struct turn *other)
+/* The one of four that is due earliest. Which one that is cannot be foretold, so there are no branches. */
+static unsigned earliest(const struct turn *four)
 {
-	return turn->due == other->due ? turn->index < other->index : turn_earlier(turn->due, other->due);
+	unsigned low = turn_earlier(four[1].due, four[0].due);
+	unsigned high = 2U + turn_earlier(four[3].due, four[2].due);
+
+	return turn_earlier(four[high].due, four[low].due) ? high : low;
 }
 
 static void sink(struct turn *turns, unsigned count, unsigned at)
@@ -17,11 +21,13 @@ static void sink(struct turn *turns, unsigned count, unsigned at)
 
 		if (child >= count)
 			break;
-		unsigned end = child + 4 < count ? child + 4 : count;
-		for (child++; child < end; child++)
-			if (before(&turns[child], &turns[least]))
-				least = child;
-		if (!before(&turns[least], &sinking))
+		if (child + 4 <= count) {
+			least = child + earliest(&turns[child]);
+		} else {
+			for (child++; child < count; child++)
+				least = turn_earlier(turns[child].due, turns[least].due) ? child : least;
+		}
+		if (!turn_earlier(turns[least].due, sinking.due))
 			break;
 		turns[at] = turns[least];
 		at = least;

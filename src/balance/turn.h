@@ -12,7 +12,7 @@
 struct turn {
 	uint64_t due;
 	uint32_t weight; /* 1 .. BALANCE_WEIGHT_MAX */
-	uint32_t index;  /* of the entry; decides between equals */
+	uint32_t index;  /* of the entry */
 };
 
 /* From one turn to the next; fine enough that what rounding takes away is one turn in 2^31. */

@@ -140,6 +140,28 @@ static void test_no_turns_are_made_up_for(void **state)
 	}
 }
 
+/* Virtual time wraps, with the least weights after some ten thousand rounds; whoever was busy all the time has its turns all the same. */
+static void test_busy_for_ages(void **state)
+{
+	struct fixture fixture;
+
+	for (unsigned count = 2; count <= 20; count += 18) {
+		fixture_prepare(&fixture, "least_conn", (unsigned[]){1}, 1, count);
+		for (unsigned i = 0; i < count; i++)
+			fixture.entries[i].weight = 1;
+		assert_true(balance_init(&fixture.balance, &fixture.options));
+		for (unsigned rounds = 60000; rounds <= 180000; rounds += 30000) {
+			set_in_flight(&fixture, 0, 1);
+			pick_many(&fixture, rounds * (count - 1));
+			assert_int_equal(fixture.picked[0], 0);
+			set_in_flight(&fixture, 0, 0);
+			pick_many(&fixture, 20 * count);
+			assert_in_range(fixture.picked[0], 20, 22);
+		}
+		fixture_end(&fixture);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -148,6 +170,7 @@ int main(void)
 		cmocka_unit_test(test_other_workers),
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_no_turns_are_made_up_for),
+		cmocka_unit_test(test_busy_for_ages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

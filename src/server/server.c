@@ -5,6 +5,7 @@
 
 #include "config/files.h"
 #include "net/proxy_protocol.h"
+#include "server/control.h"
 #include "server/server_internal.h"
 
 #include <errno.h>
@@ -228,6 +229,7 @@ static bool resolver_prepare(struct server *server)
 
 /* ---- workers ---- */
 
+/* The control thread before the others: it tells them of servers, and is told nothing by them. */
 static bool workers_prepare(struct server *server)
 {
 	const struct snapshot *snapshot = server->snapshot;
@@ -242,11 +244,14 @@ static bool workers_prepare(struct server *server)
 	for (unsigned i = 0; i < server->worker_count; i++)
 		if (!worker_thread_init(server, i))
 			return false;
-	return true;
+	server->control = control_new(server);
+	return server->control != NULL;
 }
 
 static bool workers_start(struct server *server)
 {
+	if (!control_start(server->control))
+		return false;
 	for (unsigned i = 0; i < server->worker_count; i++)
 		if (!worker_thread_start(&server->workers[i]))
 			return false;
@@ -329,6 +334,9 @@ static void server_fini(struct server *server)
 {
 	for (unsigned i = 0; server->workers && i < server->worker_count; i++)
 		worker_thread_join(&server->workers[i]);
+	control_join(server->control);
+	/* No thread is left that could post a letter. */
+	control_free(server->control);
 	for (unsigned i = 0; server->workers && i < server->worker_count; i++)
 		worker_thread_fini(&server->workers[i]);
 	fleet_free(server->fleet);

@@ -31,6 +31,7 @@ struct bound {
 };
 
 struct server;
+struct control; /* control.h */
 
 /* One worker's thread and what it accepts. */
 struct server_worker {
@@ -68,6 +69,7 @@ struct server {
 	struct certificates *certificates;
 	struct server_worker *workers;
 	unsigned worker_count;
+	struct control *control;
 	atomic_uint running; /* workers that have not ended */
 };
 
@@ -83,6 +85,10 @@ uint64_t system_memory(void);      /* bytes: RAM, or the control group's limit w
 uint64_t system_descriptors(void); /* raises the soft limit to the hard one; the limit */
 bool system_interfaces(struct arena *arena, const struct address **addresses,
 		       size_t *count); /* false: out of memory */
+
+/* rooms.c: what worker threads and the control thread have in common. False: out of memory. */
+WARN_UNUSED bool rooms_init(struct worker *worker, const struct server *server, uint64_t handshakes);
+void rooms_fini(struct worker *worker); /* all but TLS, whose contexts go before it; some may not be there */
 
 /* worker_thread.c */
 WARN_UNUSED bool worker_thread_init(struct server *server,

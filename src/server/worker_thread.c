@@ -5,8 +5,6 @@
 #include "server/server_internal.h"
 
 #include "exchange/exchange.h"
-#include "http/h1/server.h"
-#include "http/h2/server.h"
 #include "proxy/entrance.h"
 #include "tls/server.h"
 #include "upstream/group.h"
@@ -188,16 +186,13 @@ static bool acceptors_start(struct server_worker *self)
 	return true;
 }
 
-static bool rooms_init(struct server_worker *self)
+static bool worker_rooms_init(struct server_worker *self)
 {
 	const struct server *server = self->server;
 	struct worker *worker = &self->worker;
 	uint64_t handshakes = size_max(server->limits.handshakes / server->worker_count, 1);
 
-	return conn_room_init(worker) && tls_room_init(worker, handshakes) &&
-	       resolver_init(worker, &server->resolver) && exchange_room_init(worker) &&
-	       h1_room_init(worker) && h2_room_init(worker) && entrance_room_init(worker) &&
-	       upstream_room_init(worker, server->fleet);
+	return rooms_init(worker, server, handshakes) && entrance_room_init(worker);
 }
 
 bool worker_thread_init(struct server *server, unsigned index)
@@ -212,7 +207,8 @@ bool worker_thread_init(struct server *server, unsigned index)
 		return false;
 	self->initialised = true;
 	self->acceptors = arena_zalloc(&server->arena, server->bound_count, sizeof(*self->acceptors));
-	return self->acceptors && rooms_init(self) && certificates_worker_init(self) && acceptors_start(self);
+	return self->acceptors && worker_rooms_init(self) && certificates_worker_init(self) &&
+	       acceptors_start(self);
 }
 
 bool worker_thread_start(struct server_worker *self)
@@ -240,18 +236,7 @@ void worker_thread_fini(struct server_worker *self)
 	for (size_t i = 0; self->acceptors && i < self->server->bound_count; i++)
 		if (self->acceptors[i].worker)
 			acceptor_stop(&self->acceptors[i]);
-	upstream_room_fini(worker);
-	if (worker->slots[WORKER_SLOT_RESOLVER])
-		resolver_fini(worker);
-	/* What was retired in the last turn, or is closed now, goes before the rooms whose pools it goes back to. */
-	loop_settle(&worker->loop);
-	entrance_room_fini(worker);
-	h2_room_fini(worker);
-	h1_room_fini(worker);
-	exchange_room_fini(worker);
-	if (worker->slots[WORKER_SLOT_NET])
-		conn_room_fini(worker);
-	loop_settle(&worker->loop);
+	rooms_fini(worker);
 	certificates_worker_fini(self);
 	if (worker->slots[WORKER_SLOT_TLS])
 		tls_room_fini(worker);

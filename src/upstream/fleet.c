@@ -25,7 +25,7 @@ static void seat_post(struct fleet_seat *seat)
 
 void fleet_attach(struct fleet *fleet, struct worker *worker, fleet_look_fn *look)
 {
-	ENSURE(worker->index < fleet->workers);
+	ENSURE(worker->index < fleet->seats);
 	fleet->look = look;
 	for (size_t i = 0; i < fleet->count; i++) {
 		struct fleet_seat *seat = &fleet->groups[i].seats[worker->index];
@@ -38,7 +38,7 @@ void fleet_attach(struct fleet *fleet, struct worker *worker, fleet_look_fn *loo
 
 static void fleet_tell_all(struct fleet_group *group)
 {
-	for (unsigned i = 0; i < group->fleet->workers; i++)
+	for (unsigned i = 0; i < group->fleet->seats; i++)
 		seat_post(&group->seats[i]);
 }
 
@@ -235,10 +235,10 @@ static bool group_init(struct fleet *fleet, struct fleet_group *group, const str
 	group->plan = plan;
 	pthread_mutex_init(&group->lock, NULL);
 	group_limits(group, &plan->settings->limits);
-	group->seats = memory_alloc(fleet->memory, fleet->workers * sizeof(*group->seats));
+	group->seats = memory_alloc(fleet->memory, fleet->seats * sizeof(*group->seats));
 	if (!group->seats)
 		return false;
-	memset(group->seats, 0, fleet->workers * sizeof(*group->seats));
+	memset(group->seats, 0, fleet->seats * sizeof(*group->seats));
 	struct fleet_group *before =
 		previous && previous->workers == fleet->workers ? fleet_group_find(previous, name) : NULL;
 	if (before)
@@ -251,7 +251,7 @@ static void group_fini(struct fleet *fleet, struct fleet_group *group)
 	roster_release(group->roster);
 	roster_release(group->before);
 	if (group->seats)
-		memory_free(fleet->memory, group->seats, fleet->workers * sizeof(*group->seats));
+		memory_free(fleet->memory, group->seats, fleet->seats * sizeof(*group->seats));
 	pthread_mutex_destroy(&group->lock);
 }
 
@@ -264,7 +264,7 @@ struct fleet *fleet_new(struct memory *memory, const struct upstream_plan *plans
 	if (!fleet)
 		return NULL;
 	memset(fleet, 0, size);
-	*fleet = (struct fleet){.memory = memory, .size = size, .workers = workers};
+	*fleet = (struct fleet){.memory = memory, .size = size, .workers = workers, .seats = workers + 1};
 	while (fleet->count < count) {
 		size_t i = fleet->count++;
 		if (!group_init(fleet, &fleet->groups[i], &plans[i], previous)) {

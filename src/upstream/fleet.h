@@ -89,14 +89,15 @@ struct roster {
 
 /*
  * For groups as `plans` say. Servers that are in `previous` too (same group, same text) are taken over from there, with all that is known of
- * them; NULL: there is none. `workers`: how many there will be. NULL: out of memory.
+ * them; NULL: there is none. `workers`: how many there will be; the index behind theirs is the control thread's, which carries no traffic. NULL:
+ * out of memory.
  */
 WARN_UNUSED struct fleet *fleet_new(struct memory *memory, const struct upstream_plan *plans, size_t count,
 				    unsigned workers, struct fleet *previous);
 void fleet_free(struct fleet *fleet); /* NULL is fine; workers and checks have ended */
 
 size_t fleet_count(const struct fleet *fleet);
-unsigned fleet_workers(const struct fleet *fleet);
+unsigned fleet_workers(const struct fleet *fleet); /* without the control thread */
 struct fleet_group *fleet_group_at(struct fleet *fleet, size_t index);
 struct fleet_group *fleet_group_find(struct fleet *fleet, struct span name); /* NULL: there is none */
 

@@ -48,7 +48,8 @@ struct fleet_group {
 struct fleet {
 	struct memory *memory;
 	size_t size;
-	unsigned workers;
+	unsigned workers; /* that carry traffic */
+	unsigned seats;   /* theirs, and the control thread's behind them */
 	fleet_look_fn *look;
 	size_t count;
 	struct fleet_group groups[];

@@ -89,7 +89,7 @@ static struct fleet_server *server_make(const struct fleet_group *group, const s
 {
 	const struct fleet *fleet = group->fleet;
 	size_t texts = wanted->text.len + wanted->written.len + wanted->host.len + 3;
-	size_t counters = fleet->workers * sizeof(struct fleet_counters);
+	size_t counters = fleet->seats * sizeof(struct fleet_counters);
 	size_t size = sizeof(*wanted) + counters + texts;
 	/* Counters stand on cache lines of their own, so that workers do not take each other's. */
 	uint8_t *block = memory_alloc(fleet->memory, size + alignof(struct fleet_server));

@@ -150,11 +150,14 @@ static void group_fini(struct upstream_group *group)
 
 static void room_look(struct worker *worker, size_t index)
 {
-	struct upstream_group *group = upstream_group(worker, index);
+	struct upstream_room *room = upstream_room(worker);
+	struct upstream_group *group = &room->groups[index];
 
 	upstream_group_refresh(group);
 	upstream_tell_down(group);
 	upstream_queue_serve(group);
+	if (room->on_look)
+		room->on_look(room->look_owner, index);
 }
 
 bool upstream_room_init(struct worker *worker, struct fleet *fleet)
@@ -197,6 +200,19 @@ void upstream_room_fini(struct worker *worker)
 struct upstream_group *upstream_group(const struct worker *worker, size_t index)
 {
 	return &upstream_room(worker)->groups[index];
+}
+
+size_t upstream_group_count(const struct worker *worker)
+{
+	return upstream_room(worker)->count;
+}
+
+void upstream_on_look(struct worker *worker, upstream_look_fn *on_look, void *owner)
+{
+	struct upstream_room *room = upstream_room(worker);
+
+	room->on_look = on_look;
+	room->look_owner = owner;
 }
 
 void upstream_drain(struct worker *worker)

@@ -81,6 +81,14 @@ WARN_UNUSED bool upstream_room_init(struct worker *worker, struct fleet *fleet);
 void upstream_room_fini(struct worker *worker);
 
 struct upstream_group *upstream_group(const struct worker *worker, size_t index);
+size_t upstream_group_count(const struct worker *worker);
+
+/*
+ * From now on `on_look` is called with `owner` after a group has looked because the fleet told it to (see fleet_attach): its roster may be another
+ * one. For the control thread.
+ */
+typedef void upstream_look_fn(void *owner, size_t group);
+void upstream_on_look(struct worker *worker, upstream_look_fn *on_look, void *owner);
 
 /* Looks whether anything has changed in the fleet; cheap if not. Whoever picks or shows calls it. */
 void upstream_group_refresh(struct upstream_group *group);

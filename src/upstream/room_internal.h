@@ -9,7 +9,9 @@
 
 struct upstream_room {
 	struct origins origins;
-	size_t size;  /* of all this, bytes */
+	size_t size;               /* of all this, bytes */
+	upstream_look_fn *on_look; /* NULL: nobody asks */
+	void *look_owner;
 	size_t count; /* groups that have been set up, or begun to be */
 	struct upstream_group groups[];
 };

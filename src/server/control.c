@@ -1,0 +1,82 @@
+/*
+ * See control.h. Set up on the main thread, taken apart there when the thread has ended.
+ */
+#include "server/control.h"
+
+#include "server/server_internal.h"
+#include "tls/server.h"
+#include "upstream/group.h"
+
+struct control {
+	struct worker worker;
+	struct server *server;
+	pthread_t thread;
+	bool started;
+	struct letter order; /* to end */
+};
+
+/* Something has changed in a group, and its view here is up to date. */
+static void control_on_look(void *owner, size_t group)
+{
+	(void)owner;
+	(void)group;
+}
+
+struct control *control_new(struct server *server)
+{
+	struct control *control = arena_zalloc(&server->arena, 1, sizeof(*control));
+	struct log_ring *ring = log_ring_new(server->log, LOG_RING);
+
+	if (!control || !ring || !worker_init(&control->worker, server->worker_count, &server->memory, ring))
+		return NULL;
+	control->server = server;
+	if (!rooms_init(&control->worker, server, 1))
+		goto fail;
+	upstream_on_look(&control->worker, control_on_look, control);
+	return control;
+fail:
+	control_free(control);
+	return NULL;
+}
+
+static void *control_main(void *argument)
+{
+	struct control *control = argument;
+
+	loop_run(&control->worker.loop);
+	return NULL;
+}
+
+bool control_start(struct control *control)
+{
+	control->started = pthread_create(&control->thread, NULL, control_main, control) == 0;
+	return control->started;
+}
+
+static void on_order(struct letter *letter, void *owner)
+{
+	struct worker *worker = owner;
+
+	worker->draining = true;
+	loop_stop(&worker->loop);
+}
+
+void control_join(struct control *control)
+{
+	if (!control || !control->started)
+		return;
+	control->order.open = on_order;
+	mailbox_post(&control->worker.mailbox, &control->order);
+	pthread_join(control->thread, NULL);
+	control->started = false;
+}
+
+void control_free(struct control *control)
+{
+	if (!control)
+		return;
+	rooms_fini(&control->worker);
+	if (control->worker.slots[WORKER_SLOT_TLS])
+		tls_room_fini(&control->worker);
+	worker_fini(&control->worker);
+}

@@ -135,6 +135,14 @@ static void test_keys_of_a_failed_one_spread(void **state)
 		pick_many(&fixture, 10000);
 		assert_in_range(worst_share(&fixture, 10000), 0, 250);
 		fixture_end(&fixture);
+
+		/* Nor when it had nearly all. */
+		fixture_start(&fixture, keyed[a], (unsigned[]){1, 256, 1, 1}, 4, 4);
+		fixture.entries[1].available = false;
+		assert_true(balance_update(&fixture.balance));
+		pick_many(&fixture, 10000);
+		assert_in_range(worst_share(&fixture, 10000), 0, 500);
+		fixture_end(&fixture);
 	}
 }
 

@@ -116,6 +116,12 @@ static void test_stepped_over(void **state)
 	struct fixture fixture;
 	const unsigned avoid[] = {0};
 
+	fixture_start(&fixture, "round_robin", (unsigned[]){1, 8, 8}, 3, 3);
+	for (int i = 0; i < 10; i++)
+		assert_int_not_equal(pick_avoiding(&fixture, avoid, 1), 0);
+	assert_int_equal(pick(&fixture), 0);
+	fixture_end(&fixture);
+
 	fixture_start(&fixture, "round_robin", (unsigned[]){8, 1, 1}, 3, 3);
 	for (int i = 0; i < 100; i++)
 		assert_int_not_equal(pick_avoiding(&fixture, avoid, 1), 0);

@@ -18,6 +18,8 @@ static const struct setting_strings *listen_of(const struct snapshot *snapshot,
 		return &((const struct reverse_settings *)settings->reverse.items)[listener->index].listen;
 	case SNAPSHOT_TCP:
 		break;
+	case SNAPSHOT_ADMIN:
+		return &settings->admin.listen;
 	}
 	return &((const struct tcp_settings *)settings->tcp.items)[listener->index].listen;
 }
@@ -80,6 +82,44 @@ static void check_addresses(struct snapshot *snapshot, struct diagnostics *diagn
 			all[count++] = &snapshot->listeners[i].addresses[j];
 		}
 	find_same(all, count, diagnostics);
+}
+
+static bool is_of_this_machine(const struct snapshot_address *where)
+{
+	struct address address = address_unmap(&where->address);
+	static const uint8_t loopback[16] = {[15] = 1};
+
+	switch (address.family) {
+	case ADDRESS_UNIX:
+		return true;
+	case ADDRESS_V4:
+		return address.ip[0] == 127;
+	default:
+		return memcmp(address.ip, loopback, sizeof(loopback)) == 0;
+	}
+}
+
+/* Who reaches the operator's interface may give orders; it asks for no proof of who that is. */
+static void check_admin(const struct snapshot *snapshot, struct diagnostics *diagnostics)
+{
+	for (size_t i = 0; i < snapshot->listener_count; i++) {
+		const struct snapshot_listener *listener = &snapshot->listeners[i];
+		for (size_t j = 0; j < listener->address_count; j++)
+			if (listener->face == SNAPSHOT_ADMIN && !is_of_this_machine(&listener->addresses[j]))
+				diagnostics_error(
+					diagnostics, listener->addresses[j].place,
+					"\"admin\" cannot listen on %s: others than this machine could give orders there; "
+					"it takes a loopback address, as in 127.0.0.1:9900, or unix:/path",
+					listener->addresses[j].text);
+	}
+}
+
+static bool has_traffic(const struct snapshot *snapshot)
+{
+	for (size_t i = 0; i < snapshot->listener_count; i++)
+		if (snapshot->listeners[i].face != SNAPSHOT_ADMIN)
+			return true;
+	return false;
 }
 
 /* Nobody comes in whom the listener's own authority does not vouch for. */
@@ -159,8 +199,9 @@ bool check_snapshot(struct snapshot *snapshot, struct diagnostics *diagnostics)
 			return false;
 	check_addresses(snapshot, diagnostics);
 	check_exposure(snapshot, diagnostics);
+	check_admin(snapshot, diagnostics);
 	check_upstreams(snapshot, diagnostics);
-	if (snapshot->listener_count == 0 && diagnostics->errors == 0)
+	if (!has_traffic(snapshot) && diagnostics->errors == 0)
 		diagnostics_error(diagnostics, beginning,
 				  "nothing to do: there is no \"forward\", \"reverse\" or \"tcp\" listener");
 	return diagnostics->errors != 0 || check_unused(snapshot, diagnostics);

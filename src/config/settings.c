@@ -122,5 +122,16 @@ const struct setting settings_rows[] = {
 		.summary = "Groups of servers by name, for `to` of routes. A list alone is the list of servers.",
 		.example = "{web: [127.0.0.1:3000, 127.0.0.1:3001], api: {servers: [\"api.internal:8443\"], retries: 2}}",
 	},
+	{
+		.key = "admin",
+		.kind = SETTING_STRUCT,
+		.offset = offsetof(struct settings, admin),
+		.rows = admin_rows,
+		.place_offset = offsetof(struct settings, admin.place),
+		.shorthand = "listen",
+		.summary = "The interface for the operator ([admin.md](admin.md)): what Guise does, what it would do with a request, "
+			   "orders for servers. There is none unless this is there.",
+		.example = "{listen: 127.0.0.1:9900}",
+	},
 	{.key = NULL},
 };

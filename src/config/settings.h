@@ -5,6 +5,7 @@
 #ifndef GUISE_CONFIG_SETTINGS_H
 #define GUISE_CONFIG_SETTINGS_H
 
+#include "admin/settings.h"
 #include "exchange/settings.h"
 #include "net/resolver_settings.h"
 #include "proxy/settings.h"
@@ -22,6 +23,7 @@ struct settings {
 	struct setting_list reverse;   /* struct reverse_settings */
 	struct setting_list tcp;       /* struct tcp_settings */
 	struct setting_list upstreams; /* struct upstream_settings */
+	struct admin_settings admin;
 };
 
 extern const struct setting settings_rows[]; /* struct settings: the whole table */

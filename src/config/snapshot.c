@@ -132,6 +132,10 @@ static void compile_listener(struct snapshot *snapshot, struct snapshot_listener
 		listener->place = tcp[index].place;
 		compile_tcp(snapshot, listener, groups, diagnostics);
 		break;
+	case SNAPSHOT_ADMIN:
+		listener->place = settings->admin.place;
+		listener->http2 = HTTP2_OFF;
+		break;
 	}
 }
 
@@ -143,6 +147,7 @@ static bool snapshot_compile(struct snapshot *snapshot, const char *base, struct
 		[SNAPSHOT_FORWARD] = settings->forward.count,
 		[SNAPSHOT_REVERSE] = settings->reverse.count,
 		[SNAPSHOT_TCP] = settings->tcp.count,
+		[SNAPSHOT_ADMIN] = settings->admin.place.line != 0,
 	};
 	const char *const *groups;
 	size_t all = 0;

@@ -19,7 +19,7 @@
 
 #include <stdatomic.h>
 
-enum snapshot_face { SNAPSHOT_FORWARD, SNAPSHOT_REVERSE, SNAPSHOT_TCP };
+enum snapshot_face { SNAPSHOT_FORWARD, SNAPSHOT_REVERSE, SNAPSHOT_TCP, SNAPSHOT_ADMIN };
 
 struct snapshot_address {
 	struct address address; /* port 0: any that is free */
@@ -30,7 +30,7 @@ struct snapshot_address {
 
 struct snapshot_listener {
 	enum snapshot_face face;
-	unsigned index; /* in the list `forward`, `reverse` or `tcp`, from 0 */
+	unsigned index; /* in the list `forward`, `reverse` or `tcp`, from 0; of `admin`: 0 */
 	struct setting_place place;
 	struct snapshot_address *addresses;
 	size_t address_count;        /* at least 1 */
@@ -53,7 +53,7 @@ struct snapshot {
 	struct arena arena;
 	const char *file;                    /* as the user named it; NULL: made by the command line */
 	struct settings settings;            /* as written, with defaults */
-	struct snapshot_listener *listeners; /* forward, then reverse, then tcp, each in the order of the file */
+	struct snapshot_listener *listeners; /* forward, then reverse, then tcp, each in the order of the file; then admin */
 	size_t listener_count;
 	const struct upstream_settings *upstreams; /* a route's group is an index here */
 	struct upstream_plan *plans;               /* one for each of them */

@@ -213,6 +213,7 @@ static struct span face_name(const struct proxy_listener *listener)
 	case PROXY_REVERSE:
 		return SPAN("reverse");
 	case PROXY_TCP:
+	case PROXY_ADMIN: /* not reached: has no exchange of this room */
 		break;
 	}
 	return SPAN("tcp");

@@ -17,11 +17,16 @@
 
 struct tls_server;
 
-enum proxy_face { PROXY_FORWARD, PROXY_REVERSE, PROXY_TCP };
+enum proxy_face {
+	PROXY_FORWARD,
+	PROXY_REVERSE,
+	PROXY_TCP,
+	PROXY_ADMIN, /* its connections come in here, and no more: the service is the admin room's */
+};
 
 /* One listening address and its meaning. Immutable once workers run; shared by them. Borrows from the snapshot. */
 struct proxy_listener {
-	struct service service; /* .owner is this listener */
+	struct service service; /* .owner is this listener; of PROXY_ADMIN: the admin room's */
 	struct service plain;   /* for who speaks plain HTTP to a port that speaks TLS: refuses */
 	enum proxy_face face;
 	struct span text; /* the bound address, for logs */

@@ -79,9 +79,10 @@ void banner_print(const struct server *server, bool quiet)
 	if (!quiet) {
 		print_limits(server);
 		for (size_t i = 0; i < server->bound_count; i++)
-			fprintf(stderr, "guise: %s proxy on %s%s\n",
-				server_face_name(server->bound[i].origin->face), server->bound[i].text,
-				server->bound[i].origin->tls ? " with TLS" : "");
+			fprintf(stderr, "guise: %s %s on %s%s\n",
+				server_face_name(server->bound[i].origin->face),
+				server->bound[i].origin->face == SNAPSHOT_ADMIN ? "interface" : "proxy",
+				server->bound[i].text, server->bound[i].origin->tls ? " with TLS" : "");
 		suggest(server);
 	}
 	fputs("guise: ready\n", stderr);

@@ -4,7 +4,6 @@
 #include "server/server.h"
 
 #include "config/files.h"
-#include "net/proxy_protocol.h"
 #include "server/control.h"
 #include "server/server_internal.h"
 
@@ -78,119 +77,6 @@ static void log_close(int fd)
 		close(fd);
 }
 
-/* ---- listeners ---- */
-
-/* In Via: the name, and a tag of this listener in this process alone, so that loops are told from chains. */
-static void via_prepare(struct server *server, struct bound *bound)
-{
-	uint32_t tag;
-
-	random_secret(&tag, sizeof(tag));
-	snprintf(bound->via, sizeof(bound->via), "%s-%08x", server->snapshot->settings.name.text, tag);
-}
-
-static enum log_addresses log_addresses_of(const struct server *server, enum proxy_face face)
-{
-	enum log_addresses addresses = (enum log_addresses)server->snapshot->settings.log.addresses;
-
-	if (addresses != LOG_ADDRESSES_AUTO)
-		return addresses;
-	return face == PROXY_FORWARD ? LOG_ADDRESSES_TRUNCATED : LOG_ADDRESSES_FULL;
-}
-
-static const enum proxy_face faces[] = {
-	[SNAPSHOT_FORWARD] = PROXY_FORWARD,
-	[SNAPSHOT_REVERSE] = PROXY_REVERSE,
-	[SNAPSHOT_TCP] = PROXY_TCP,
-};
-
-static bool servers_ask(const struct snapshot *snapshot)
-{
-	for (size_t i = 0; i < snapshot->upstream_count; i++)
-		if (snapshot->upstreams[i].proxy_protocol != PROXY_PROTOCOL_OFF)
-			return true;
-	return false;
-}
-
-static void listener_prepare(struct server *server, struct bound *bound)
-{
-	const struct snapshot_listener *origin = bound->origin;
-	const struct settings *settings = &server->snapshot->settings;
-	enum proxy_face face = faces[origin->face];
-
-	bound->listener = (struct proxy_listener){
-		.service = {.ops = &proxy_exchange_ops,
-			    .limits = &server->limits,
-			    .timeouts = &settings->timeouts,
-			    .scheme = origin->tls ? SPAN("https") : SPAN("http"),
-			    .local = bound->address,
-			    .owner = &bound->listener},
-		.face = face,
-		.text = span_of(bound->text),
-		.name = span_make(settings->name.text, settings->name.len),
-		.via = span_of(bound->via),
-		.log_format = (enum log_format)settings->log.format,
-		.log_addresses = log_addresses_of(server, face),
-		.servers_ask = servers_ask(server->snapshot),
-		.http2 = origin->http2,
-		.proxy_protocol = &origin->proxy_protocol,
-		.router = origin->router,
-		.forwarded = &origin->forwarded,
-		.rules = origin->rules,
-		.own = &server->own,
-		.mask = origin->mask,
-		.tcp = origin->tcp,
-	};
-	bound->listener.plain = bound->listener.service;
-	bound->listener.plain.ops = &proxy_plain_ops;
-	bound->listener.plain.scheme = SPAN("http");
-	if (origin->tls) {
-		bound->listener.hsts = origin->tls->hsts;
-		bound->listener.pass_certificate = origin->tls->settings->clients.pass;
-	}
-}
-
-/* The upstream servers that are known by address: the forward face must not be a way around the reverse one. */
-static bool own_servers(struct server *server)
-{
-	const struct snapshot *snapshot = server->snapshot;
-	size_t wanted = 0, count = 0;
-
-	for (size_t i = 0; i < snapshot->upstream_count; i++)
-		wanted += snapshot->upstreams[i].servers.count;
-	struct address *addresses = arena_zalloc(&server->arena, wanted + 1, sizeof(*addresses));
-	if (!addresses)
-		return false;
-	for (size_t i = 0; i < snapshot->upstream_count; i++) {
-		const struct upstream_server_settings *servers = snapshot->upstreams[i].servers.items;
-		for (size_t j = 0; j < snapshot->upstreams[i].servers.count; j++) {
-			struct span text = span_make(servers[j].address.text, servers[j].address.len);
-			if (address_parse(text, &addresses[count]) && addresses[count].family != ADDRESS_UNIX)
-				count++;
-		}
-	}
-	server->own.servers = addresses;
-	server->own.server_count = count;
-	return true;
-}
-
-static bool listeners_prepare(struct server *server)
-{
-	struct address *own = arena_zalloc(&server->arena, server->bound_count, sizeof(*own));
-
-	if (!own || !own_servers(server) ||
-	    !system_interfaces(&server->arena, &server->own.interfaces, &server->own.interface_count))
-		return false;
-	for (size_t i = 0; i < server->bound_count; i++) {
-		own[i] = server->bound[i].address;
-		via_prepare(server, &server->bound[i]);
-		listener_prepare(server, &server->bound[i]);
-	}
-	server->own.listeners = own;
-	server->own.listener_count = server->bound_count;
-	return true;
-}
-
 /* ---- names ---- */
 
 /* "a,b:53,[::1]:53": the servers as c-ares wants them. NULL: out of memory. */
@@ -238,6 +124,7 @@ static bool workers_prepare(struct server *server)
 				  server->worker_count, NULL);
 	if (!server->fleet)
 		return false;
+	server->admin.fleet = server->fleet;
 	server->workers = arena_zalloc(&server->arena, server->worker_count, sizeof(*server->workers));
 	if (!server->workers)
 		return false;

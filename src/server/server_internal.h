@@ -4,6 +4,7 @@
 #ifndef GUISE_SERVER_SERVER_INTERNAL_H
 #define GUISE_SERVER_SERVER_INTERNAL_H
 
+#include "admin/admin.h"
 #include "core/worker.h"
 #include "net/listener.h"
 #include "net/resolver.h"
@@ -61,6 +62,7 @@ struct server {
 	struct bound *bound;
 	size_t bound_count;
 	struct guard_own own; /* for the egress guard */
+	struct admin admin;   /* what the operator's interface knows */
 	struct arena arena;   /* what lives as long as the server */
 	struct resolver_settings resolver;
 	struct map hosts; /* what /etc/hosts said */
@@ -78,6 +80,11 @@ const char *server_face_name(enum snapshot_face face); /* sockets.c: as the conf
 /* sockets.c: binds everything the snapshot names. False: it was said what failed, and by which key. */
 WARN_UNUSED bool sockets_bind(struct server *server);
 void sockets_close(struct server *server);
+/* The same without sockets: server->bound as it would be. False: out of memory. */
+WARN_UNUSED bool sockets_describe(struct server *server);
+
+/* listeners.c: from what is bound to what it means. False: out of memory. */
+WARN_UNUSED bool listeners_prepare(struct server *server);
 
 /* system.c: what the machine has and allows. */
 unsigned system_cores(void);       /* that this process may use */

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static size_t addresses_wanted(const struct snapshot *snapshot)
@@ -22,6 +23,7 @@ const char *server_face_name(enum snapshot_face face)
 		[SNAPSHOT_FORWARD] = "forward",
 		[SNAPSHOT_REVERSE] = "reverse",
 		[SNAPSHOT_TCP] = "tcp",
+		[SNAPSHOT_ADMIN] = "admin",
 	};
 	return names[face];
 }
@@ -35,8 +37,10 @@ static void complain(const struct server *server, const struct bound *bound, con
 		fprintf(stderr, "%s:%u:%u: ", server->snapshot->file, place->line, place->column);
 	else
 		fputs("guise: ", stderr);
-	fprintf(stderr, "%s[%u].listen: %s: %s", server_face_name(bound->origin->face), bound->origin->index,
-		bound->written->text, what);
+	fputs(server_face_name(bound->origin->face), stderr);
+	if (bound->origin->face != SNAPSHOT_ADMIN)
+		fprintf(stderr, "[%u]", bound->origin->index);
+	fprintf(stderr, ".listen: %s: %s", bound->written->text, what);
 	if (error == EADDRINUSE)
 		fputs(": another program listens there already", stderr);
 	else if (error == EACCES && bound->address.port && bound->address.port < 1024)
@@ -44,6 +48,20 @@ static void complain(const struct server *server, const struct bound *bound, con
 	else if (error)
 		fprintf(stderr, ": %s", strerror(error));
 	fputc('\n', stderr);
+}
+
+/* The socket of the operator's interface is for our own user alone, from the moment on that it is there. */
+static int bind_socket(struct bound *bound, const char **what)
+{
+	bool guarded = bound->origin->face == SNAPSHOT_ADMIN && bound->shared;
+	mode_t before = guarded ? umask(0177) : 0;
+	int fd = listener_bind(&bound->address, bound->written->dual, what);
+	int error = errno;
+
+	if (guarded)
+		umask(before);
+	errno = error;
+	return fd;
 }
 
 /* The first socket finds the port (0 asks for any), the others join it. */
@@ -62,7 +80,7 @@ static bool bind_one(struct server *server, struct bound *bound)
 			bound->sockets[i] = bound->sockets[0];
 			continue;
 		}
-		bound->sockets[i] = listener_bind(&bound->address, dual, &what);
+		bound->sockets[i] = bind_socket(bound, &what);
 		if (bound->sockets[i] < 0) {
 			complain(server, bound, what, errno);
 			return false;
@@ -83,11 +101,10 @@ static bool bound_init(struct server *server, struct bound *bound, const struct 
 	return true;
 }
 
-bool sockets_bind(struct server *server)
+bool sockets_describe(struct server *server)
 {
 	const struct snapshot *snapshot = server->snapshot;
 	size_t wanted = addresses_wanted(snapshot);
-	bool good = true;
 
 	server->bound = arena_zalloc(&server->arena, wanted, sizeof(*server->bound));
 	if (!server->bound)
@@ -99,9 +116,22 @@ bool sockets_bind(struct server *server)
 			if (!bound_init(server, bound, listener, &listener->addresses[j]))
 				return false;
 			server->bound_count++;
-			good &= bind_one(server, bound); /* all that is wrong, in one run */
 			bound->text[address_format(&bound->address, bound->text)] = '\0';
 		}
+	}
+	return true;
+}
+
+bool sockets_bind(struct server *server)
+{
+	bool good = true;
+
+	if (!sockets_describe(server))
+		return false;
+	for (size_t i = 0; i < server->bound_count; i++) {
+		struct bound *bound = &server->bound[i];
+		good &= bind_one(server, bound); /* all that is wrong, in one run */
+		bound->text[address_format(&bound->address, bound->text)] = '\0';
 	}
 	return good;
 }

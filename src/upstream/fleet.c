@@ -176,6 +176,13 @@ void fleet_leave(struct fleet_group *group, enum fleet_gauge gauge)
 		atomic_fetch_sub_explicit(&group->gauges[gauge].count, 1, memory_order_relaxed);
 }
 
+bool fleet_gauge_read(const struct fleet_group *group, enum fleet_gauge gauge, unsigned *now, unsigned *most)
+{
+	*most = group->most[gauge];
+	*now = atomic_load_explicit(&group->gauges[gauge].count, memory_order_relaxed);
+	return *most != FLEET_ANY;
+}
+
 static unsigned limit_of(uint64_t configured)
 {
 	return configured ? (unsigned)configured : FLEET_ANY;
@@ -307,6 +314,11 @@ struct fleet_group *fleet_group_find(struct fleet *fleet, struct span name)
 			return &fleet->groups[i];
 	}
 	return NULL;
+}
+
+unsigned fleet_group_workers(const struct fleet_group *group)
+{
+	return group->fleet->workers;
 }
 
 const struct upstream_plan *fleet_plan(const struct fleet_group *group)

@@ -111,6 +111,7 @@ void fleet_attach(struct fleet *fleet, struct worker *worker, fleet_look_fn *loo
 /* ---- a group ---- */
 
 const struct upstream_plan *fleet_plan(const struct fleet_group *group);
+unsigned fleet_group_workers(const struct fleet_group *group); /* fleet_workers of its fleet */
 /* Held for the caller. */
 WARN_UNUSED struct roster *fleet_roster(struct fleet_group *group);
 uint64_t fleet_version(const struct fleet_group *group);
@@ -165,5 +166,8 @@ void fleet_on_place(struct fleet_group *group);
 /* One more, unless there are as many as the group's limits allow. A gauge without a limit is not kept. */
 WARN_UNUSED bool fleet_enter(struct fleet_group *group, enum fleet_gauge gauge);
 void fleet_leave(struct fleet_group *group, enum fleet_gauge gauge);
+/* How many there are now, and may be. False: it is not kept. */
+WARN_UNUSED bool fleet_gauge_read(const struct fleet_group *group, enum fleet_gauge gauge, unsigned *now,
+				  unsigned *most);
 
 #endif

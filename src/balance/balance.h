@@ -16,7 +16,7 @@ enum {
 };
 
 struct balance_entry {
-	uint64_t id;     /* of the server: the same in every process, and whoever stands beside it */
+	uint64_t id; /* of the server: the same in every process, whoever stands beside it; no two are equal */
 	uint32_t weight; /* 0 .. BALANCE_WEIGHT_MAX; 0 = takes nothing */
 	bool available;  /* set by the owner (health, orders) */
 	uint32_t most;   /* requests in flight at most: with more it is passed over; 0 = any number */
@@ -45,7 +45,7 @@ struct balance_ops {
 	/* What it keeps, into balance->state. False: out of memory. May be NULL. */
 	bool (*init)(struct balance *balance);
 	void (*fini)(struct balance *balance);
-	/* Weights or availability are new. False: out of memory, and it goes on with the old ones (availability counts at once). */
+	/* Weights, availability or `most` are new. False: out of memory, and it goes on with the old ones (availability counts at once). */
 	bool (*update)(struct balance *balance);
 	/* The index of an entry that is available, not full and not to be avoided; BALANCE_NONE: there is none. */
 	int (*pick)(struct balance *balance, const struct balance_query *query);

@@ -78,6 +78,7 @@ static bool view_fill(struct upstream_group *group, struct upstream_view *view)
 			hint = at + 1;
 			view->servers[i] = old->servers[at];
 			view->entries[i].latency_us = old->entries[at].latency_us;
+			view->entries[i].latency_part = old->entries[at].latency_part;
 			view->entries[i].latency_at_us = old->entries[at].latency_at_us;
 			continue;
 		}

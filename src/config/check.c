@@ -5,6 +5,7 @@
 
 #include "config/listen.h"
 #include "config/node.h"
+#include "route/split.h"
 
 static const struct setting_strings *listen_of(const struct snapshot *snapshot,
 					       const struct snapshot_listener *listener)
@@ -160,6 +161,13 @@ static void check_upstreams(const struct snapshot *snapshot, struct diagnostics 
 	}
 }
 
+static void use(bool *used, uint32_t group, const struct split *split)
+{
+	used[group] = true;
+	for (uint32_t i = 0; split && i < split->count; i++)
+		used[split->shares[i].group] = true;
+}
+
 /* Groups that no route names are rather forgotten than wanted. False: out of memory. */
 static bool check_unused(struct snapshot *snapshot, struct diagnostics *diagnostics)
 {
@@ -173,12 +181,12 @@ static bool check_unused(struct snapshot *snapshot, struct diagnostics *diagnost
 		for (size_t j = 0; router && j < router_count(router); j++) {
 			const struct route *route = router_at(router, j);
 			if (route->action == ROUTE_TO)
-				used[route->group] = true;
+				use(used, route->group, route->split);
 			if (route->mirror_percent)
 				used[route->mirror_group] = true;
 		}
 		for (size_t j = 0; tcp && j < tcp_router_count(tcp); j++)
-			used[tcp_router_at(tcp, j)->group] = true;
+			use(used, tcp_router_at(tcp, j)->group, tcp_router_at(tcp, j)->split);
 	}
 	for (size_t i = 0; i < snapshot->upstream_count; i++)
 		if (!used[i])

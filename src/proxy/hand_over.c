@@ -250,6 +250,16 @@ static void hand_over_on_down(struct upstream_ticket *ticket)
 
 /* ---- the life of it ---- */
 
+void hand_over_choose(struct exchange *x, struct proxy_exchange *p, struct upstream_group *group)
+{
+	const struct http_head *head = p->listener->face == PROXY_TCP ? NULL : &x->request;
+	uint64_t *hash = &p->hand_over.query.hash;
+
+	if (balance_algorithms[group->settings->balance]->keyed &&
+	    !request_key_hash(&group->plan->hash, head, &p->origin.client, hash))
+		*hash = random_next(&x->worker->random);
+}
+
 void hand_over_begin(struct exchange *x, struct proxy_exchange *p, struct upstream_group *group)
 {
 	struct hand_over *hand = &p->hand_over;
@@ -263,10 +273,6 @@ void hand_over_begin(struct exchange *x, struct proxy_exchange *p, struct upstre
 	}
 	hand->entered = true;
 	retry_budget_earn(&group->budget);
-	if (group->view->tier_count && balance_algorithms[group->settings->balance]->keyed &&
-	    !request_key_hash(&group->plan->hash, p->listener->face == PROXY_TCP ? NULL : &x->request,
-			      &p->origin.client, &hand->query.hash))
-		hand->query.hash = random_next(&x->worker->random);
 	if (http_head_has_body(&x->request) && group->settings->retries)
 		flow_keep(&x->request_body, &hand->kept, x->service->limits->flow);
 	hand_over_pick(x, p);

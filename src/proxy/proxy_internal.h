@@ -9,6 +9,7 @@
 #include "proxy/proxy.h"
 #include "upstream/connector.h"
 
+struct mirror;
 struct tunnel;
 
 /* x->proxy, in the exchange's arena. */
@@ -22,6 +23,7 @@ struct proxy_exchange {
 
 	struct route_match match;          /* reverse */
 	const struct tcp_route *tcp_route; /* tcp */
+	uint32_t group;                    /* reverse, tcp: the one that the route has chosen */
 
 	struct span server_text; /* of the current try, for logs */
 	bool reused;             /* the try is on a connection that had served before */
@@ -32,6 +34,8 @@ struct proxy_exchange {
 	};
 
 	struct tunnel *tunnel;
+	struct mirror *mirror; /* its request goes to a mirror too, and is not complete; NULL: none */
+	bool is_mirror;        /* of another exchange: see mirror.h */
 };
 
 static inline struct proxy_exchange *proxy_exchange(const struct exchange *x)
@@ -73,6 +77,8 @@ WARN_UNUSED bool tls_policy_response(const struct exchange *x, const struct prox
 /* reverse.c */
 /* At the server of the ticket: a session, and the request on it. */
 void reverse_try(struct exchange *x, struct proxy_exchange *p);
+/* What Host says to this server (RFC 9110 7.2). */
+struct span reverse_host(const struct proxy_exchange *p, const struct fleet_server *server);
 WARN_UNUSED bool reverse_mask_response(struct exchange *x, struct proxy_exchange *p);
 void reverse_mask_beside(struct proxy_exchange *p, struct http_fields *fields, bool response);
 

@@ -3,6 +3,7 @@
  */
 #include "mask/edit.h"
 #include "proxy/proxy_internal.h"
+#include "route/split.h"
 
 /* ---- phases ---- */
 
@@ -102,6 +103,18 @@ static enum phase_result reverse_answer(struct exchange *x, struct proxy_exchang
 	return PHASE_DONE;
 }
 
+/* By the request as it came: what edits and rewrites make of it decides nothing. */
+static enum phase_result reverse_choose(struct exchange *x, struct proxy_exchange *p)
+{
+	const struct route *route = p->match.route;
+
+	p->group = route->split ?
+			   split_choose(route->split, &x->request, &p->origin.client, &x->worker->random) :
+			   route->group;
+	hand_over_choose(x, p, upstream_group(x->worker, p->group));
+	return PHASE_NEXT;
+}
+
 static enum phase_result reverse_mask(struct exchange *x, struct proxy_exchange *p)
 {
 	const struct route *route = p->match.route;
@@ -132,8 +145,7 @@ static enum phase_result reverse_mask(struct exchange *x, struct proxy_exchange 
 
 /* ---- one try ---- */
 
-/* What Host says to this server (RFC 9110 7.2). */
-static struct span reverse_host(const struct proxy_exchange *p, const struct fleet_server *server)
+struct span reverse_host(const struct proxy_exchange *p, const struct fleet_server *server)
 {
 	const struct route *route = p->match.route;
 
@@ -214,7 +226,7 @@ void reverse_try(struct exchange *x, struct proxy_exchange *p)
 
 static enum phase_result reverse_hand_over(struct exchange *x, struct proxy_exchange *p)
 {
-	hand_over_begin(x, p, upstream_group(x->worker, p->match.route->group));
+	hand_over_begin(x, p, upstream_group(x->worker, p->group));
 	return PHASE_DONE;
 }
 
@@ -249,6 +261,7 @@ const struct phase reverse_phases[] = {
 	{"route", reverse_route},
 	{"admit", reverse_admit},
 	{"answer", reverse_answer},
+	{"choose", reverse_choose},
 	{"mask", reverse_mask},
 	{"hand over", reverse_hand_over},
 	{0},

@@ -6,6 +6,7 @@
 
 #include "exchange/raw.h"
 #include "proxy/proxy_internal.h"
+#include "route/split.h"
 #include "tls/client_hello.h"
 
 enum { CLIENTS_KEPT = 1024 }; /* free objects held for reuse */
@@ -392,14 +393,25 @@ void tcp_try(struct exchange *x, struct proxy_exchange *p)
 		exchange_fail(x, &(struct error){.code = ERROR_MEMORY});
 }
 
+static enum phase_result tcp_choose(struct exchange *x, struct proxy_exchange *p)
+{
+	const struct tcp_route *route = p->tcp_route;
+
+	p->group = route->split ? split_choose(route->split, NULL, &p->origin.client, &x->worker->random) :
+				  route->group;
+	hand_over_choose(x, p, upstream_group(x->worker, p->group));
+	return PHASE_NEXT;
+}
+
 static enum phase_result tcp_hand_over(struct exchange *x, struct proxy_exchange *p)
 {
-	hand_over_begin(x, p, upstream_group(x->worker, p->tcp_route->group));
+	hand_over_begin(x, p, upstream_group(x->worker, p->group));
 	return PHASE_DONE;
 }
 
 const struct phase tcp_phases[] = {
 	{"route", tcp_route},
+	{"choose", tcp_choose},
 	{"hand over", tcp_hand_over},
 	{0},
 };

@@ -4,6 +4,7 @@
  */
 #include "route/router_internal.h"
 
+#include "http/request_key.h"
 #include "http/target.h"
 
 static bool compile_hosts(const struct route_settings *settings, const struct router_context *context,
@@ -158,26 +159,13 @@ static const char *field_is_framing(enum http_field_id id)
 	}
 }
 
-static bool compile_field(const struct setting_pair *pair, const struct router_context *context,
+/* What is wanted of a field, or of a cookie. */
+static bool compile_value(const struct setting_pair *pair, const struct router_context *context,
 			  struct pattern_list *patterns, struct field_condition *field)
 {
 	struct span value = span_make(pair->value.text, pair->value.len);
-	const char *framing;
 
-	field->name = span_make(pair->name.text, pair->name.len);
-	field->id = http_field_identify(field->name);
 	field->value = value;
-	framing = field_is_framing(field->id);
-	if (!http_is_token(field->name)) {
-		diagnostics_error(context->diagnostics, pair->name.place, "\"%s\" is not a field name",
-				  pair->name.text);
-		return false;
-	}
-	if (framing) {
-		diagnostics_error(context->diagnostics, pair->name.place, "no route can be found by %s: %s",
-				  pair->name.text, framing);
-		return false;
-	}
 	if (value.len > 0 && value.at[0] == '~') {
 		field->kind = FIELD_PATTERN;
 		field->value = span_from(value, 1);
@@ -193,6 +181,27 @@ static bool compile_field(const struct setting_pair *pair, const struct router_c
 		return false;
 	}
 	return true;
+}
+
+static bool compile_field(const struct setting_pair *pair, const struct router_context *context,
+			  struct pattern_list *patterns, struct field_condition *field)
+{
+	const char *framing;
+
+	field->name = span_make(pair->name.text, pair->name.len);
+	field->id = http_field_identify(field->name);
+	framing = field_is_framing(field->id);
+	if (!http_is_token(field->name)) {
+		diagnostics_error(context->diagnostics, pair->name.place, "\"%s\" is not a field name",
+				  pair->name.text);
+		return false;
+	}
+	if (framing) {
+		diagnostics_error(context->diagnostics, pair->name.place, "no route can be found by %s: %s",
+				  pair->name.text, framing);
+		return false;
+	}
+	return compile_value(pair, context, patterns, field);
 }
 
 static bool compile_fields(const struct route_settings *settings, const struct router_context *context,
@@ -213,6 +222,45 @@ static bool compile_fields(const struct route_settings *settings, const struct r
 	return good;
 }
 
+/* RFC 6265 4.1.1: the name is a token; a ";" ends the value (RFC 6265 4.2.1), so that none has it. */
+static bool compile_cookie(const struct setting_pair *pair, const struct router_context *context,
+			   struct pattern_list *patterns, struct field_condition *cookie)
+{
+	cookie->name = span_make(pair->name.text, pair->name.len);
+	cookie->id = HTTP_FIELD_COOKIE;
+	if (!http_is_token(cookie->name)) {
+		diagnostics_error(context->diagnostics, pair->name.place, "\"%s\" is not a cookie's name",
+				  pair->name.text);
+		return false;
+	}
+	if (!compile_value(pair, context, patterns, cookie))
+		return false;
+	if (cookie->kind == FIELD_EXACT && span_find(cookie->value, ';') >= 0) {
+		diagnostics_error(context->diagnostics, pair->value.place, "no cookie can have this value");
+		return false;
+	}
+	return true;
+}
+
+static bool compile_cookies(const struct route_settings *settings, const struct router_context *context,
+			    struct pattern_list *patterns, struct conditions *conditions)
+{
+	bool good = true;
+
+	conditions->cookies =
+		arena_zalloc(context->arena, settings->cookies.count, sizeof(*conditions->cookies));
+	if (!conditions->cookies) {
+		diagnostics_error(context->diagnostics, settings->cookies.place, "out of memory");
+		return false;
+	}
+	for (size_t i = 0; i < settings->cookies.count; i++) {
+		if (!compile_cookie(&settings->cookies.items[i], context, patterns,
+				    &conditions->cookies[conditions->cookie_count++]))
+			good = false;
+	}
+	return good;
+}
+
 bool conditions_compile(const struct route_settings *settings, const struct router_context *context,
 			struct pattern_list *patterns, struct conditions *conditions)
 {
@@ -220,8 +268,9 @@ bool conditions_compile(const struct route_settings *settings, const struct rout
 	bool paths = compile_paths(settings, context, patterns, conditions);
 	bool methods = compile_methods(settings, context, conditions);
 	bool fields = compile_fields(settings, context, patterns, conditions);
+	bool cookies = compile_cookies(settings, context, patterns, conditions);
 
-	return hosts && paths && methods && fields;
+	return hosts && paths && methods && fields && cookies;
 }
 
 static bool method_matches(const struct conditions *conditions, struct span method)
@@ -269,6 +318,29 @@ static enum pattern_result field_matches(const struct field_condition *condition
 	return condition->kind == FIELD_ABSENT ? PATTERN_YES : PATTERN_NO;
 }
 
+static enum pattern_result cookie_matches(const struct field_condition *condition,
+					  const struct http_fields *fields, struct pattern_scratch *scratch)
+{
+	struct span value;
+	bool holds = false;
+
+	if (!request_cookie(fields, condition->name, &value))
+		return condition->kind == FIELD_ABSENT ? PATTERN_YES : PATTERN_NO;
+	switch (condition->kind) {
+	case FIELD_PRESENT:
+		holds = true;
+		break;
+	case FIELD_ABSENT:
+		break;
+	case FIELD_EXACT:
+		holds = span_equal(value, condition->value);
+		break;
+	case FIELD_PATTERN:
+		return pattern_match(condition->pattern, value, scratch, NULL);
+	}
+	return holds ? PATTERN_YES : PATTERN_NO;
+}
+
 static enum pattern_result path_matches(const struct conditions *conditions, struct span path,
 					struct pattern_scratch *scratch)
 {
@@ -303,6 +375,11 @@ enum pattern_result conditions_match(const struct conditions *conditions, const 
 		if (result != PATTERN_YES)
 			return result;
 	}
+	for (size_t i = 0; i < conditions->cookie_count; i++) {
+		result = cookie_matches(&conditions->cookies[i], &head->fields, scratch);
+		if (result != PATTERN_YES)
+			return result;
+	}
 	return PATTERN_YES;
 }
 
@@ -326,13 +403,23 @@ static bool path_covers(const struct path_condition *wide, const struct path_con
 	return wide->kind == narrow->kind && span_equal(wide->text, narrow->text);
 }
 
-static bool field_covers(const struct field_condition *wide, const struct field_condition *narrow)
+/* Of the values of the same field or cookie. */
+static bool value_covers(const struct field_condition *wide, const struct field_condition *narrow)
 {
-	if (!span_equal_nocase(wide->name, narrow->name))
-		return false;
 	if (wide->kind == FIELD_PRESENT && narrow->kind != FIELD_ABSENT)
 		return true;
 	return wide->kind == narrow->kind && span_equal(wide->value, narrow->value);
+}
+
+static bool field_covers(const struct field_condition *wide, const struct field_condition *narrow)
+{
+	return span_equal_nocase(wide->name, narrow->name) && value_covers(wide, narrow);
+}
+
+/* Names of cookies have case. */
+static bool cookie_covers(const struct field_condition *wide, const struct field_condition *narrow)
+{
+	return span_equal(wide->name, narrow->name) && value_covers(wide, narrow);
 }
 
 static bool hosts_cover(const struct conditions *wide, const struct conditions *narrow)
@@ -389,8 +476,21 @@ static bool fields_cover(const struct conditions *wide, const struct conditions 
 	return true;
 }
 
+static bool cookies_cover(const struct conditions *wide, const struct conditions *narrow)
+{
+	for (size_t w = 0; w < wide->cookie_count; w++) {
+		bool covered = false;
+
+		for (size_t n = 0; n < narrow->cookie_count && !covered; n++)
+			covered = cookie_covers(&wide->cookies[w], &narrow->cookies[n]);
+		if (!covered)
+			return false;
+	}
+	return true;
+}
+
 bool conditions_cover(const struct conditions *wide, const struct conditions *narrow)
 {
 	return hosts_cover(wide, narrow) && paths_cover(wide, narrow) && methods_cover(wide, narrow) &&
-	       fields_cover(wide, narrow);
+	       fields_cover(wide, narrow) && cookies_cover(wide, narrow);
 }

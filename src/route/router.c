@@ -4,6 +4,7 @@
 #include "route/router_internal.h"
 
 #include "http/target.h"
+#include "route/split.h"
 
 struct router {
 	struct route *routes;
@@ -40,8 +41,8 @@ static bool compile_to(const struct route_settings *settings, const struct route
 		       struct route *route)
 {
 	route->action = ROUTE_TO;
-	return route_group_find(context->groups, settings->to, settings->to_place, context->diagnostics,
-				&route->group);
+	return split_compile(&settings->destination, context->groups, context->arena, context->diagnostics,
+			     &route->group, &route->split);
 }
 
 static bool compile_mirror(const struct route_settings *settings, const struct router_context *context,
@@ -156,7 +157,8 @@ static bool compile_action(const struct route_settings *settings, const struct r
 			   struct route *route)
 {
 	bool respond = settings->respond.place.line != 0;
-	int given = (settings->to != NULL) + respond + (settings->redirect != NULL);
+	bool to = settings->destination.to.items != NULL;
+	int given = to + respond + (settings->redirect != NULL);
 
 	if (given != 1) {
 		diagnostics_error(
@@ -165,7 +167,7 @@ static bool compile_action(const struct route_settings *settings, const struct r
 			given ? "more" : "none");
 		return false;
 	}
-	if (settings->to)
+	if (to)
 		return compile_to(settings, context, route);
 	return respond ? compile_respond(settings, context, route) : compile_redirect(settings, context, route);
 }

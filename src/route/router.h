@@ -17,6 +17,7 @@
 struct edits;    /* mask/edit.h */
 struct template; /* mask/template.h */
 struct rewrite;
+struct split; /* route/split.h */
 struct conditions;
 struct router;
 
@@ -35,9 +36,10 @@ struct route {
 	struct setting_place place;
 	enum route_action action;
 
-	uint32_t group;                  /* ROUTE_TO: index in router_context.groups */
-	uint32_t mirror_group;           /* the same, of `mirror` */
-	uint32_t mirror_percent;         /* of its requests; 0: it has no mirror */
+	uint32_t group;            /* ROUTE_TO: index in router_context.groups; of a split the first one's */
+	const struct split *split; /* ROUTE_TO: which group it is, is for split_choose; NULL: `group` */
+	uint32_t mirror_group;     /* the same, of `mirror` */
+	uint32_t mirror_percent;   /* of its requests; 0: it has no mirror */
 	struct route_respond respond;    /* ROUTE_RESPOND */
 	const struct template *redirect; /* ROUTE_REDIRECT */
 	uint16_t redirect_status;

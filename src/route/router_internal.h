@@ -39,12 +39,14 @@ struct conditions {
 	size_t method_count;
 	struct field_condition *fields; /* all must hold */
 	size_t field_count;
+	struct field_condition *cookies; /* the same */
+	size_t cookie_count;
 };
 
 /* False after diagnostics. All in context->arena but the patterns, which go to the list. */
 WARN_UNUSED bool conditions_compile(const struct route_settings *settings, const struct router_context *context,
 				    struct pattern_list *patterns, struct conditions *conditions);
-/* Method and fields; with `open`, also the path's patterns, of which one must hold if the route has any path. Host and other paths
+/* Method, fields and cookies; with `open`, also the path's patterns, of which one must hold if the route has any path. Host and other paths
  * are what the index found the route by. */
 enum pattern_result conditions_match(const struct conditions *conditions, const struct http_head *head,
 				     struct span path, bool open, struct pattern_scratch *scratch);

@@ -5,6 +5,7 @@
 #include "route/settings.h"
 
 #include "http/field.h"
+#include "http/request_key.h"
 #include "net/peers.h"
 #include "route/rule.h"
 
@@ -217,13 +218,34 @@ const struct setting route_rows[] = {
 		.example = "{X-Env: canary, X-Debug: \"~^[01]$\"}",
 	},
 	{
+		.key = "cookies",
+		.kind = SETTING_MAP,
+		.offset = offsetof(struct route_settings, cookies),
+		.summary = "Cookies that must all be as said, name to value, written as in `fields`. Of several with the same name the "
+			   "first counts.",
+		.example = "{beta: \"1\"}",
+	},
+	{
 		.key = "to",
-		.kind = SETTING_STRING,
-		.offset = offsetof(struct route_settings, to),
-		.place_offset = offsetof(struct route_settings, to_place),
-		.summary = "The name of the upstream group that requests go to, a key of `upstreams`. A route has exactly one of `to`, "
-			   "`respond` and `redirect`.",
-		.example = "web",
+		.kind = SETTING_LIST,
+		.offset = offsetof(struct route_settings, destination.to),
+		.rows = share_rows,
+		.item_size = sizeof(struct share_settings),
+		.place_offset = offsetof(struct share_settings, place),
+		.shorthand = "group",
+		.summary = "The name of the upstream group that requests go to, a key of `upstreams`; or a list of groups, each of which "
+			   "gets its share. A route has exactly one of `to`, `respond` and `redirect`.",
+		.example = "[{group: web, weight: 95}, {group: canary, weight: 5}]",
+	},
+	{
+		.key = "split_by",
+		.kind = SETTING_TEXT,
+		.offset = offsetof(struct route_settings, destination.split_by),
+		.check = request_key_check,
+		.summary =
+			"What keeps a client on its side where `to` is a list: `client` (its address), `path`, `field:NAME`, "
+			"`cookie:NAME` or `query:NAME`. Default, and for requests that do not have it: by lot.",
+		.example = "\"cookie:uid\"",
 	},
 	{
 		.key = "mirror",
@@ -231,7 +253,8 @@ const struct setting route_rows[] = {
 		.offset = offsetof(struct route_settings, mirror),
 		.rows = mirror_rows,
 		.shorthand = "to",
-		.place_offset = offsetof(struct route_settings, mirror) + offsetof(struct mirror_settings, place),
+		.place_offset =
+			offsetof(struct route_settings, mirror) + offsetof(struct mirror_settings, place),
 		.summary = "A second upstream group that a share of the requests is sent to as well. Its answers are dropped, and it "
 			   "never delays the first.",
 		.example = "{to: shadow, percent: 10}",

@@ -53,6 +53,19 @@ struct route_limit_settings {
 	struct setting_place place;
 };
 
+/* One group of a split. */
+struct share_settings {
+	struct setting_string group;
+	uint64_t weight;
+	struct setting_place place;
+};
+
+/* Which groups requests or connections go to. */
+struct destination_settings {
+	struct setting_list to;         /* struct share_settings; items NULL: not given */
+	struct setting_string split_by; /* see request_key_parse; empty: by lot */
+};
+
 /* A second group that requests are sent to as well, without its answers meaning anything; there is one if `to` is not NULL. */
 struct mirror_settings {
 	const char *to;
@@ -62,8 +75,8 @@ struct mirror_settings {
 
 struct route_settings {
 	struct setting_strings host, path, method;
-	struct setting_pairs fields;
-	const char *to;
+	struct setting_pairs fields, cookies;
+	struct destination_settings destination;
 	struct respond_settings respond;
 	const char *redirect;
 	uint64_t redirect_status;
@@ -72,7 +85,7 @@ struct route_settings {
 	struct edit_settings request, response;
 	struct route_limit_settings limits;
 	struct mirror_settings mirror;
-	struct setting_place place, to_place, redirect_place, set_host_place;
+	struct setting_place place, redirect_place, set_host_place;
 };
 
 struct reverse_settings {
@@ -108,17 +121,17 @@ struct forward_settings {
 /* The first route that has the client's name decides. */
 struct tcp_route_settings {
 	struct setting_strings sni; /* none: any */
-	const char *to;
-	struct setting_place place, to_place;
+	struct destination_settings destination;
+	struct setting_place place;
 };
 
 /* Either `to` or `routes`. */
 struct tcp_settings {
 	struct setting_strings listen;
 	struct setting_strings proxy_protocol; /* for peers_compile */
-	const char *to;
+	struct destination_settings destination;
 	struct setting_list routes; /* struct tcp_route_settings */
-	struct setting_place place, to_place;
+	struct setting_place place;
 };
 
 /* One item of the lists `reverse`, `forward` and `tcp`; each ends with key == NULL. */
@@ -127,5 +140,6 @@ extern const struct setting forward_rows[];
 extern const struct setting tcp_rows[];
 extern const struct setting route_rows[]; /* one item of reverse[].routes */
 extern const struct setting rule_rows[];  /* one item of forward[].rules */
+extern const struct setting share_rows[]; /* one item of `to` */
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "route/domain.h"
 #include "route/router_internal.h"
+#include "route/split.h"
 
 static const uint32_t none = UINT32_MAX;
 
@@ -139,8 +140,9 @@ static bool compile_route(struct tcp_router *router, const struct tcp_route_sett
 				  "\"sni\" has no name: a route for any name has no \"sni\"");
 		return false;
 	}
-	if (settings->to) /* else it was said that it is missing */
-		good = route_group_find(groups, settings->to, settings->to_place, diagnostics, &route->group);
+	if (settings->destination.to.items) /* else it was said that it is missing */
+		good = split_compile(&settings->destination, groups, router->arena, diagnostics,
+				     &route->group, &route->split);
 	return compile_names(router, settings, index, diagnostics) && good;
 }
 
@@ -150,8 +152,8 @@ static bool compile_single(struct tcp_router *router, const struct tcp_settings 
 {
 	router->routes[0] = (struct tcp_route){.place = settings->place};
 	router->any = 0;
-	return route_group_find(groups, settings->to, settings->to_place, diagnostics,
-				&router->routes[0].group);
+	return split_compile(&settings->destination, groups, router->arena, diagnostics,
+			     &router->routes[0].group, &router->routes[0].split);
 }
 
 static bool compile_all(struct tcp_router *router, const struct tcp_settings *settings,
@@ -172,7 +174,7 @@ struct tcp_router *tcp_router_compile(const struct tcp_settings *settings, struc
 {
 	bool by_name = settings->routes.count > 0;
 
-	if ((settings->to != NULL) + by_name != 1) {
+	if ((settings->destination.to.items != NULL) + by_name != 1) {
 		diagnostics_error(diagnostics, settings->place,
 				  "a tcp listener has either \"to\" or \"routes\"; this one has %s",
 				  by_name ? "both" : "none");

@@ -9,11 +9,13 @@
 #include "core/span.h"
 #include "route/settings.h"
 
+struct split; /* route/split.h */
 struct tcp_router;
 
 struct tcp_route {
 	uint32_t index; /* from 0, in file order */
-	uint32_t group; /* index in the groups that it was compiled with */
+	uint32_t group; /* index in the groups that it was compiled with; of a split the first one's */
+	const struct split *split; /* which group it is, is for split_choose; NULL: `group` */
 	struct setting_place place;
 };
 

@@ -1,8 +1,20 @@
 /*
  * The rows of `tcp`: listeners that hand on bytes as they come. Immutable.
  */
+#include "core/span.h"
 #include "net/peers.h"
 #include "route/settings.h"
+
+/* Of a connection nothing else is known. */
+static const char *check_split(const char *text, size_t len)
+{
+	return span_equal(span_make(text, len), SPAN("client")) ?
+		       NULL :
+		       "connections can be split by lot (say nothing) or by \"client\"";
+}
+
+static const char split_summary[] =
+	"`client` keeps all connections from one address on their side where `to` is a list. Default: by lot.";
 
 static const struct setting tcp_route_rows[] = {
 	{
@@ -16,12 +28,24 @@ static const struct setting tcp_route_rows[] = {
 	},
 	{
 		.key = "to",
-		.kind = SETTING_STRING,
-		.offset = offsetof(struct tcp_route_settings, to),
-		.place_offset = offsetof(struct tcp_route_settings, to_place),
+		.kind = SETTING_LIST,
+		.offset = offsetof(struct tcp_route_settings, destination.to),
+		.rows = share_rows,
+		.item_size = sizeof(struct share_settings),
+		.place_offset = offsetof(struct share_settings, place),
+		.shorthand = "group",
 		.required = true,
-		.summary = "The name of the upstream group that connections go to, a key of `upstreams`.",
+		.summary = "The name of the upstream group that connections go to, a key of `upstreams`; or a list of groups, each of "
+			   "which gets its share.",
 		.example = "web",
+	},
+	{
+		.key = "split_by",
+		.kind = SETTING_TEXT,
+		.offset = offsetof(struct tcp_route_settings, destination.split_by),
+		.check = check_split,
+		.summary = split_summary,
+		.example = "client",
 	},
 	{.key = NULL},
 };
@@ -48,12 +72,23 @@ const struct setting tcp_rows[] = {
 	},
 	{
 		.key = "to",
-		.kind = SETTING_STRING,
-		.offset = offsetof(struct tcp_settings, to),
-		.place_offset = offsetof(struct tcp_settings, to_place),
-		.summary = "The name of the upstream group that every connection goes to, a key of `upstreams`. A listener has either `to` "
-			   "or `routes`.",
+		.kind = SETTING_LIST,
+		.offset = offsetof(struct tcp_settings, destination.to),
+		.rows = share_rows,
+		.item_size = sizeof(struct share_settings),
+		.place_offset = offsetof(struct share_settings, place),
+		.shorthand = "group",
+		.summary = "The name of the upstream group that every connection goes to, a key of `upstreams`; or a list of groups, each "
+			   "of which gets its share. A listener has either `to` or `routes`.",
 		.example = "database",
+	},
+	{
+		.key = "split_by",
+		.kind = SETTING_TEXT,
+		.offset = offsetof(struct tcp_settings, destination.split_by),
+		.check = check_split,
+		.summary = split_summary,
+		.example = "client",
 	},
 	{
 		.key = "routes",

@@ -21,6 +21,7 @@ static const struct {
 static struct router *compile(struct arena *arena, struct diagnostics *diagnostics)
 {
 	static const char *const groups[] = {"web", NULL};
+	static struct share_settings web = {.group = {.text = "web", .len = 3}, .weight = 1};
 	struct router_context context = {.arena = arena,
 					 .diagnostics = diagnostics,
 					 .groups = groups,
@@ -35,7 +36,7 @@ static struct router *compile(struct arena *arena, struct diagnostics *diagnosti
 		paths[i] = (struct setting_string){.text = table[i].path, .len = strlen(table[i].path)};
 		items[i].path = (struct setting_strings){.items = &paths[i], .count = 1};
 		items[i].rewrite = (struct rewrite_settings){.from = table[i].from, .to = table[i].to};
-		items[i].to = "web";
+		items[i].destination.to = (struct setting_list){.items = &web, .count = 1};
 	}
 	return router_compile(&settings, &context);
 }

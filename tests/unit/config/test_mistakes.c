@@ -793,6 +793,44 @@ static const struct mistake {
 		"c:2:52: \"listen\": [::]:5432 is taken already, by the listener on line 1\n",
 	},
 	{
+		"a split to nobody",
+		"reverse: [{listen: 127.0.0.1:80, routes: [{to: [{group: web, weight: 95}, {group: cnary, weight: 5}]}]}]\n"
+		"upstreams: {web: [127.0.0.1:3000], canary: [127.0.0.1:3001]}\n",
+		"c:1:83: unknown upstream \"cnary\", did you mean \"canary\"?\n",
+	},
+	{
+		"weights of a split",
+		"reverse: [{listen: 127.0.0.1:80, routes: [{to: [{group: web, weight: 1001}, {weight: 5}, [canary]]}]}]\n"
+		"upstreams: {web: [127.0.0.1:3000], canary: [127.0.0.1:3001]}\n",
+		"c:1:70: \"weight\" must be from 0 to 1000, not 1001\n"
+		"c:1:77: \"group\" is missing here\n"
+		"c:1:90: \"group\" takes text, not a list\n",
+	},
+	{
+		"a split of nothing",
+		"reverse: [{listen: 127.0.0.1:80, routes: [{to: [{group: web, weight: 0}]}, {to: []}, {to: [web, web]}]}]\n"
+		"upstreams: {web: [127.0.0.1:3000]}\n",
+		"c:1:48: nothing would go anywhere: all weights of \"to\" are 0\n"
+		"c:1:81: \"to\" has no upstream: it takes one to 100\n"
+		"c:1:97: \"to\" has the upstream \"web\" twice: give it one weight\n",
+	},
+	{
+		"what splits",
+		"reverse: [{listen: 127.0.0.1:80, routes: [{to: [web, api], split_by: uid}]}]\n"
+		"tcp: [{listen: '127.0.0.1:81', to: [web, api], split_by: path}]\n"
+		"upstreams: {web: [127.0.0.1:3000], api: [127.0.0.1:3001]}\n",
+		"c:1:70: \"split_by\" cannot be \"uid\": a key is client, path, field:NAME, cookie:NAME or query:NAME\n"
+		"c:2:58: \"split_by\" cannot be \"path\": connections can be split by lot (say nothing) or by \"client\"\n",
+	},
+	{
+		"a mirror of nothing",
+		"reverse: [{listen: 127.0.0.1:80, routes: [{respond: {}, mirror: web}, {to: web, mirror: {to: wbe, percent: 0}}]}]\n"
+		"upstreams: {web: [127.0.0.1:3000]}\n",
+		"c:1:65: only a route with \"to\" has a \"mirror\"\n"
+		"c:1:94: unknown upstream \"wbe\", did you mean \"web\"?\n"
+		"c:1:108: \"percent\" must be from 1 to 100, not 0\n",
+	},
+	{
 		"two actions",
 		"reverse: [{listen: 127.0.0.1:80, routes: [{to: web, respond: {}}]}]\n"
 		"upstreams: {web: [127.0.0.1:3000]}\n",

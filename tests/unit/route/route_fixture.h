@@ -67,6 +67,26 @@ static inline struct setting_strings strings_of(struct fixture *fixture, const c
 	return strings;
 }
 
+/* "web" or "web:95 canary:5": groups with weights (else 1). */
+static inline struct destination_settings to_of(struct fixture *fixture, const char *words)
+{
+	struct setting_strings names = strings_of(fixture, words);
+	struct share_settings *items = arena_zalloc(&fixture->arena, names.count, sizeof(*items));
+	struct destination_settings destination = {
+		.to = {.items = items, .count = names.count, .place = {.line = 7, .column = 3}}};
+
+	for (size_t i = 0; i < names.count; i++) {
+		struct span name, weight;
+		bool given = span_cut(span_of(names.items[i].text), ':', &name, &weight);
+		items[i].weight = 1;
+		if (given)
+			assert_true(span_to_u64(weight, &items[i].weight));
+		name = arena_format(&fixture->arena, "%.*s", SPAN_ARG(name));
+		items[i].group = string_of((const char *)name.at);
+	}
+	return destination;
+}
+
 /* One pair; more are added by calling again. */
 static inline void pair_add(struct fixture *fixture, struct setting_pairs *pairs, const char *name,
 			    const char *value)

@@ -43,7 +43,7 @@ static struct route_settings *routes_add(struct routes *routes, const char *host
 	route->host = strings_of(&routes->fixture, host);
 	route->path = strings_of(&routes->fixture, path);
 	route->method = strings_of(&routes->fixture, method);
-	route->to = "web";
+	route->destination = to_of(&routes->fixture, "web");
 	route->place = (struct setting_place){.line = (unsigned)routes->reverse.routes.count + 10, .column = 5};
 	return route;
 }
@@ -199,6 +199,47 @@ static void test_methods_and_fields(void **state)
 	routes_end(routes);
 }
 
+static void test_cookies(void **state)
+{
+	static const struct {
+		const char *cookies, *more;
+		int index;
+	} cases[] = {
+		{"beta=1", NULL, 0},          {"a=b; beta=1; c=d", NULL, 0},
+		{"a=b", "beta=\"1\"", 0}, /* HTTP/2 may send each in a field of its own (RFC 9113 8.2.3) */
+		{"beta=0; beta=1", NULL, -1}, {"Beta=1", NULL, -1}, /* names have case */
+		{"xbeta=1", NULL, -1},        {"side=left-7", NULL, 1},
+		{"side=right", NULL, -1},     {"any=", NULL, 2},
+		{"beta=1; any=", NULL, 0},
+	};
+	struct routes *routes = routes_new();
+	struct fixture *fixture = &routes->fixture;
+	struct route_match match;
+	struct http_head head;
+	struct error error;
+
+	pair_add(fixture, &routes_add(routes, "", "", "GET")->cookies, "beta", "1");
+	pair_add(fixture, &routes_add(routes, "", "", "GET")->cookies, "side", "~^left");
+	pair_add(fixture, &routes_add(routes, "", "", "GET")->cookies, "any", "*");
+	pair_add(fixture, &routes_add(routes, "", "", "HEAD")->cookies, "any", "");
+	assert_true(routes_compile(routes));
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		head_make(fixture, &head, "GET", "a", "/");
+		head_add(&head, "Cookie", cases[i].cookies);
+		if (cases[i].more)
+			head_add(&head, "Cookie", cases[i].more);
+		bool found = router_match(routes->router, &head, &fixture->arena, &match, &error);
+		if ((found ? (int)match.route->index : -1) != cases[i].index)
+			fail_msg("%s", cases[i].cookies);
+	}
+	assert_int_equal(find(routes, "GET", "a", "/"), -ERROR_NO_ROUTE);
+	assert_int_equal(find(routes, "HEAD", "a", "/"), 3);
+	head_make(fixture, &head, "HEAD", "a", "/");
+	head_add(&head, "Cookie", "x=y; any=z");
+	assert_false(router_match(routes->router, &head, &fixture->arena, &match, &error));
+	routes_end(routes);
+}
+
 /* The first in the file decides, whatever way the later ones are found by. */
 static void test_order(void **state)
 {
@@ -272,17 +313,17 @@ static void test_actions(void **state)
 	const struct route *route;
 
 	item = routes_add(routes, "", "/1", "");
-	item->to = "api";
+	item->destination = to_of(&routes->fixture, "api");
 	item->limits.body = 10;
 	item->set_host = "fixed.test:81";
 	item = routes_add(routes, "", "/2", "");
-	item->to = NULL;
+	item->destination.to.items = NULL;
 	item->respond.place.line = 3;
 	item->respond.status = 404;
 	item->respond.body = (struct setting_string){.text = "a\0b", .len = 3};
 	pair_add(&routes->fixture, &item->respond.fields, "X-A", "b");
 	item = routes_add(routes, "", "/3", "");
-	item->to = NULL;
+	item->destination.to.items = NULL;
 	item->redirect = "https://{host}{uri}";
 	item->redirect_status = 301;
 	item->set_host = "server";
@@ -336,29 +377,33 @@ static void test_mistakes(void **state)
 		"\"to\" begins with \"/\"",
 		"no group of this number",
 		"\"x y\" is not a field name",
+		"\"a b\" is not a cookie's name",
+		"no cookie can have this value",
 	};
 	struct routes *routes = routes_new();
 	struct fixture *fixture = &routes->fixture;
 	struct route_settings *item;
 	struct setting_string two_words = string_of("a b");
 
-	routes_add(routes, "", "", "")->to = "wbe";
-	routes_add(routes, "", "", "")->to = NULL;
+	routes_add(routes, "", "", "")->destination = to_of(fixture, "wbe");
+	routes_add(routes, "", "", "")->destination.to.items = NULL;
 	routes_add(routes, "", "", "")->redirect = "/x";
 	routes_add(routes, "", "", "")->host = (struct setting_strings){.items = &two_words, .count = 1};
 	routes_add(routes, "http://x a.*.b", "/a*b /a?b /%zz ~(", "G(");
 	pair_add(fixture, &routes_add(routes, "", "", "")->fields, "Host", "x");
 	routes_add(routes, "", "", "")->set_host = "a b";
 	item = routes_add(routes, "", "", "");
-	item->to = NULL;
+	item->destination.to.items = NULL;
 	item->respond.place.line = 1;
 	item->respond.status = 204;
 	item->respond.body = string_of("x");
 	pair_add(fixture, &item->respond.fields, "Content-Length", "1");
 	item = routes_add(routes, "", "", "");
-	item->to = NULL;
+	item->destination.to.items = NULL;
 	item->redirect = "https://{hots}/";
 	pair_add(fixture, &routes_add(routes, "", "", "")->request.set, "Host", "x");
+	pair_add(fixture, &routes_add(routes, "", "", "")->cookies, "a b", "x");
+	pair_add(fixture, &routes_add(routes, "", "", "")->cookies, "a", "x;y");
 	pair_add(fixture, &routes_add(routes, "", "", "")->response.add, "x y", "x");
 	routes_add(routes, "", "", "")->rewrite = (struct rewrite_settings){.from = "/a", .to = "b"};
 	routes_add(routes, "", "", "")->rewrite = (struct rewrite_settings){.from = "~(a)", .to = "/$2"};
@@ -383,11 +428,26 @@ static void test_unreachable_routes_are_warned_of(void **state)
 	routes_add(routes, "", "/z", "GET");                                             /* 6: covered */
 	routes_add(routes, "", "", "");                                                  /* 7 */
 	pair_add(&routes->fixture, &routes_add(routes, "", "", "")->fields, "X-A", "1"); /* 8: covered */
+	pair_add(&routes->fixture, &routes_add(routes, "", "", "")->cookies, "a", "1");  /* 9: covered */
 	assert_true(routes_compile(routes));
 	assert_int_equal(routes->fixture.diagnostics.errors, 0);
-	assert_int_equal(routes->fixture.diagnostics.warnings, 4);
+	assert_int_equal(routes->fixture.diagnostics.warnings, 5);
 	assert_int_equal(routes->fixture.diagnostics.first->place.line, 12);
 	assert_true(said(&routes->fixture, "never reached: route 0 (line 11)"));
+	routes_end(routes);
+}
+
+static void test_cookies_that_leave_nothing(void **state)
+{
+	struct routes *routes = routes_new();
+
+	pair_add(&routes->fixture, &routes_add(routes, "", "", "")->cookies, "a", "*"); /* 0 */
+	pair_add(&routes->fixture, &routes_add(routes, "", "", "")->cookies, "a", "1"); /* 1: covered */
+	pair_add(&routes->fixture, &routes_add(routes, "", "", "")->cookies, "A", "1"); /* 2 */
+	pair_add(&routes->fixture, &routes_add(routes, "", "", "")->cookies, "a", "");  /* 3 */
+	assert_true(routes_compile(routes));
+	assert_int_equal(routes->fixture.diagnostics.warnings, 1);
+	assert_int_equal(routes->fixture.diagnostics.first->place.line, 12);
 	routes_end(routes);
 }
 
@@ -557,11 +617,13 @@ int main(void)
 		cmocka_unit_test(test_hosts),
 		cmocka_unit_test(test_paths),
 		cmocka_unit_test(test_methods_and_fields),
+		cmocka_unit_test(test_cookies),
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_index_against_trying_all),
 		cmocka_unit_test(test_actions),
 		cmocka_unit_test(test_mistakes),
 		cmocka_unit_test(test_unreachable_routes_are_warned_of),
+		cmocka_unit_test(test_cookies_that_leave_nothing),
 		cmocka_unit_test(test_method_in_lower_case_is_warned_of),
 		cmocka_unit_test(test_rewrite),
 		cmocka_unit_test(test_rewrite_does_not_climb),

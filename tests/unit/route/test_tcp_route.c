@@ -24,9 +24,8 @@ static struct tcp_router *compile_short(struct fixture *fixture, const char *con
 		names = arena_format(&fixture->arena, "%.*s", SPAN_ARG(names));
 		items[i] = (struct tcp_route_settings){
 			.sni = strings_of(fixture, (const char *)names.at),
-			.to = (const char *)to.at,
+			.destination = to_of(fixture, (const char *)to.at),
 			.place = {.line = (unsigned)(i + 2), .column = 3},
-			.to_place = {.line = (unsigned)(i + 2), .column = 9},
 		};
 	}
 	memory_fail_every(&fixture->memory, fail_every);
@@ -103,9 +102,10 @@ static void test_default(void **state)
 static void test_single(void **state)
 {
 	struct fixture fixture;
-	struct tcp_settings settings = {.to = "shop", .place = {.line = 1, .column = 1}};
+	struct tcp_settings settings = {.place = {.line = 1, .column = 1}};
 
 	fixture_start(&fixture);
+	settings.destination = to_of(&fixture, "shop");
 	struct tcp_router *router = tcp_router_compile(&settings, &fixture.arena, groups, &fixture.diagnostics);
 	assert_non_null(router);
 	assert_false(tcp_router_by_name(router));

@@ -17,13 +17,27 @@ static void hand_over_stop_timer(struct hand_over *hand)
 	loop_timer_stop(&hand->group->worker->loop, &hand->late);
 }
 
+/* Its text is in the log, and its name in the request: it stays until the exchange is over, wherever the ticket is then. */
+static void hand_over_name(struct proxy_exchange *p, struct upstream_server *server)
+{
+	struct hand_over *hand = &p->hand_over;
+
+	if (server)
+		upstream_server_use(server);
+	if (hand->named)
+		upstream_server_unuse(hand->named);
+	hand->named = server;
+	if (server)
+		p->server_text = server->fleet->text;
+}
+
 /* At the server of the ticket. */
 static void hand_over_try(struct exchange *x, struct proxy_exchange *p)
 {
 	struct hand_over *hand = &p->hand_over;
 	uint64_t most = hand->group->settings->timeouts.try_;
 
-	p->server_text = hand->ticket.server->fleet->text;
+	hand_over_name(p, hand->ticket.server);
 	if (most)
 		loop_timer_start(&x->worker->loop, &hand->late, most);
 	if (p->listener->face == PROXY_TCP)
@@ -55,10 +69,13 @@ static bool is_worth_it(const struct error *error)
 	case ERROR_UPSTREAM_RESET:
 	case ERROR_UPSTREAM_TRUNCATED:
 		return true;
+	case ERROR_UPSTREAM_TIMEOUT:
+		/* timeouts.response is all the patience there is: timeouts.try is the one that another try follows. */
+		return false;
 	default:
 		/*
-		 * timeouts.response is all the patience there is: timeouts.try is the one that another try follows. An answer that nobody
-		 * can read is an answer: the next server would give the same, and a request that breaks servers need not meet them all.
+		 * An answer that nobody can read is an answer: the next server would give the same, and a request that breaks servers need
+		 * not meet them all.
 		 */
 		return error->unprocessed;
 	}
@@ -73,11 +90,22 @@ static bool hand_over_spend(struct hand_over *hand, bool unprocessed)
 		return false;
 	if (!hand->retrying && !fleet_enter(group->fleet, FLEET_RETRIES))
 		return false;
-	hand->retrying = true;
-	if (!unprocessed && !retry_budget_spend(&group->budget, group->worker->loop.now))
+	if (!unprocessed && !retry_budget_spend(&group->budget, group->worker->loop.now)) {
+		if (!hand->retrying)
+			fleet_leave(group->fleet, FLEET_RETRIES);
 		return false;
+	}
+	hand->retrying = true;
 	hand->tries++;
 	return true;
+}
+
+/* A try that may be answered yet is given up only for another one, at another server; that is paid for then. */
+static bool hand_over_may_leave(const struct exchange *x, struct hand_over *hand, const struct error *error)
+{
+	return hand_over_is_safe(x, error) &&
+	       upstream_has_another(hand->group, &hand->query, hand->ticket.server) &&
+	       hand_over_spend(hand, error->unprocessed);
 }
 
 /* The server is not asked again. */
@@ -94,11 +122,26 @@ static void hand_over_mark_tried(struct exchange *x, struct hand_over *hand, str
 
 /* ---- picking ---- */
 
+/* The last try is over. Of servers that could not be reached the client hears that there is none now, and that it may come again. */
+static void hand_over_fail(struct exchange *x, struct error error)
+{
+	switch ((enum error_code)error.code) {
+	case ERROR_CONNECT_REFUSED:
+	case ERROR_UNREACHABLE:
+	case ERROR_DNS_FAILED:
+		error.text = error_text(&error);
+		error.code = ERROR_NO_SERVER;
+		break;
+	default:
+		break;
+	}
+	exchange_fail(x, &error);
+}
+
+/* No try follows: the last one's failure is why, if there was one. */
 static void hand_over_refuse(struct exchange *x, struct hand_over *hand, enum error_code code, const char *text)
 {
-	struct error error = error_is(&hand->error) ? hand->error : error_make(code, text);
-
-	exchange_fail(x, &error);
+	hand_over_fail(x, error_is(&hand->error) ? hand->error : error_make(code, text));
 }
 
 static bool hand_over_on_room(struct upstream_wait *wait)
@@ -184,7 +227,7 @@ static void hand_over_again(struct exchange *x, struct proxy_exchange *p, const 
 			upstream_server_unuse(hand->tried[--hand->query.tried_count]);
 			hand_over_pick(x, p);
 		} else {
-			exchange_fail(x, error);
+			hand_over_fail(x, *error);
 		}
 		break;
 	}
@@ -194,27 +237,31 @@ static void hand_over_again(struct exchange *x, struct proxy_exchange *p, const 
 void hand_over_on_failed(struct exchange *x, struct proxy_exchange *p, const struct error *error)
 {
 	struct hand_over *hand = &p->hand_over;
+	bool safe = hand_over_is_safe(x, error);
 	bool stale = p->reused && error->unanswered && error->code != ERROR_UPSTREAM_TIMEOUT;
 
 	hand_over_stop_timer(hand);
-	if (!hand_over_is_safe(x, error)) {
-		upstream_on_failure(&hand->ticket, error);
-		exchange_fail(x, error);
-		return;
-	}
-	if (stale && !p->fresh) {
+	if (safe && stale) {
 		hand_over_refresh(x, p);
 		return;
 	}
-	if (error_source(error) == ERROR_SOURCE_SERVER || error_source(error) == ERROR_SOURCE_RESOLVER)
+	/* That an idle connection ends at its next request says nothing of the server. */
+	if (!stale &&
+	    (error_source(error) == ERROR_SOURCE_SERVER || error_source(error) == ERROR_SOURCE_RESOLVER))
 		upstream_on_failure(&hand->ticket, error);
-	if (is_worth_it(error) && hand_over_spend(hand, error->unprocessed))
+	if (safe && is_worth_it(error) && hand_over_spend(hand, error->unprocessed))
 		hand_over_again(x, p, error);
 	else
-		exchange_fail(x, error);
+		hand_over_fail(x, *error);
 }
 
-/* timeouts.try: nothing is gained by giving up a try that no other follows. */
+/* The request is on its way, and it is the client that has not sent the rest of it. */
+static bool hand_over_waits_for_client(const struct exchange *x, const struct hand_over *hand)
+{
+	return !hand->acquire.attempt && !x->request_body.fin && flow_idle(&x->request_body);
+}
+
+/* timeouts.try: nothing is gained by giving up a try that no other follows, but that may change. */
 static void hand_over_on_late(struct timer *timer)
 {
 	struct hand_over *hand = CONTAINER_OF(timer, struct hand_over, late);
@@ -224,8 +271,12 @@ static void hand_over_on_late(struct timer *timer)
 
 	error.unanswered = true;
 	error.unprocessed = hand->acquire.attempt != NULL;
-	if (!hand_over_is_safe(x, &error) || !hand_over_spend(hand, error.unprocessed))
+	if (!hand_over_is_safe(x, &error) || hand->tries >= hand->group->settings->retries)
 		return;
+	if (hand_over_waits_for_client(x, hand) || !hand_over_may_leave(x, hand, &error)) {
+		loop_timer_start(&x->worker->loop, timer, hand->group->settings->timeouts.try_);
+		return;
+	}
 	hand_over_drop(x, hand, &error);
 	upstream_on_failure(&hand->ticket, &error);
 	hand_over_again(x, p, &error);
@@ -241,7 +292,7 @@ static void hand_over_on_down(struct upstream_ticket *ticket)
 
 	error.unanswered = true;
 	error.unprocessed = hand->acquire.attempt != NULL;
-	if (!hand_over_is_safe(x, &error) || !hand_over_spend(hand, error.unprocessed))
+	if (!hand_over_may_leave(x, hand, &error))
 		return; /* it may answer yet */
 	hand_over_stop_timer(hand);
 	hand_over_drop(x, hand, &error);
@@ -273,7 +324,7 @@ void hand_over_begin(struct exchange *x, struct proxy_exchange *p, struct upstre
 	}
 	hand->entered = true;
 	retry_budget_earn(&group->budget);
-	if (http_head_has_body(&x->request) && group->settings->retries)
+	if (http_head_has_body(&x->request))
 		flow_keep(&x->request_body, &hand->kept, x->service->limits->flow);
 	hand_over_pick(x, p);
 }
@@ -281,16 +332,14 @@ void hand_over_begin(struct exchange *x, struct proxy_exchange *p, struct upstre
 bool hand_over_on_answer(struct exchange *x, struct proxy_exchange *p)
 {
 	struct hand_over *hand = &p->hand_over;
-	const struct error nothing = ERROR_OK;
 	struct error error = error_make(ERROR_UPSTREAM_STATUS, NULL);
 
 	if (!hand->group || !hand->ticket.server)
 		return false;
 	upstream_on_answer(&hand->ticket, x->response.status);
 	hand_over_stop_timer(hand);
-	if (status_set_has(&hand->group->plan->retry_on, x->response.status) && hand_over_is_safe(x, &nothing) &&
-	    upstream_has_another(hand->group, &hand->query, hand->ticket.server) &&
-	    hand_over_spend(hand, false)) {
+	if (status_set_has(&hand->group->plan->retry_on, x->response.status) &&
+	    hand_over_may_leave(x, hand, &error)) {
 		hand_over_drop(x, hand, &error);
 		hand_over_again(x, p, &error);
 		return true;
@@ -309,12 +358,23 @@ void hand_over_on_connected(struct proxy_exchange *p)
 	hand->answered = true;
 }
 
+/* What is under way at servers is one less. */
+static void hand_over_leave(struct hand_over *hand)
+{
+	if (hand->entered)
+		fleet_leave(hand->group->fleet, FLEET_REQUESTS);
+	if (hand->retrying)
+		fleet_leave(hand->group->fleet, FLEET_RETRIES);
+	hand->entered = hand->retrying = false;
+}
+
 void hand_over_on_done(struct proxy_exchange *p)
 {
 	upstream_release(&p->hand_over.ticket);
+	hand_over_leave(&p->hand_over);
 }
 
-void hand_over_end(struct proxy_exchange *p)
+void hand_over_cancel(struct proxy_exchange *p)
 {
 	struct hand_over *hand = &p->hand_over;
 
@@ -326,9 +386,11 @@ void hand_over_end(struct proxy_exchange *p)
 	upstream_release(&hand->ticket);
 	while (hand->query.tried_count > 0)
 		upstream_server_unuse(hand->tried[--hand->query.tried_count]);
-	if (hand->entered)
-		fleet_leave(hand->group->fleet, FLEET_REQUESTS);
-	if (hand->retrying)
-		fleet_leave(hand->group->fleet, FLEET_RETRIES);
-	hand->entered = hand->retrying = false;
+	hand_over_leave(hand);
+}
+
+void hand_over_end(struct proxy_exchange *p)
+{
+	hand_over_cancel(p);
+	hand_over_name(p, NULL);
 }

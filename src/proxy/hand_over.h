@@ -18,6 +18,7 @@ struct hand_over {
 	struct upstream_server **tried; /* held; query.tried */
 	unsigned tries;                 /* beside the first */
 	struct upstream_ticket ticket;  /* the current try's */
+	struct upstream_server *named;  /* of the last try; held; NULL: there was none */
 	struct upstream_wait wait;
 	struct acquire acquire;
 	struct timer late;     /* timeouts.try */
@@ -49,7 +50,9 @@ WARN_UNUSED bool hand_over_on_answer(struct exchange *x, struct proxy_exchange *
 void hand_over_on_connected(struct proxy_exchange *p);
 /* The server has nothing more to do for the exchange. */
 void hand_over_on_done(struct proxy_exchange *p);
-/* The exchange is over. */
+/* No server is to work for the exchange any more, which may go on with an answer of our own. */
+void hand_over_cancel(struct proxy_exchange *p);
+/* The exchange is over. What it has of the server is there until the end of the turn. */
 void hand_over_end(struct proxy_exchange *p);
 
 #endif

@@ -71,7 +71,7 @@ static void proxy_cancel(struct proxy_exchange *p)
 	if (p->listener->face == PROXY_FORWARD)
 		connector_cancel(&p->connector);
 	else
-		hand_over_end(p);
+		hand_over_cancel(p);
 }
 
 /* The state of an exchange here; made at its first event. NULL: out of memory. */
@@ -194,6 +194,8 @@ static void proxy_on_end(struct exchange *x)
 	proxy_cancel(p);
 	tunnel_stop(x, p);
 	access_log_write(x, p);
+	if (p->listener->face != PROXY_FORWARD)
+		hand_over_end(p);
 }
 
 const struct exchange_ops proxy_exchange_ops = {

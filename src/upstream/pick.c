@@ -210,16 +210,26 @@ static enum upstream_pick pick_of_tier(struct upstream_group *group, unsigned at
 	}
 }
 
+static bool tier_has_another(const struct upstream_tier *tier, const struct upstream_query *query,
+			     const struct upstream_server *this)
+{
+	for (unsigned i = 0; i < tier->count; i++) {
+		const struct balance_entry *entry = &tier->entries[i];
+		bool room = entry->most == 0 ||
+			    atomic_load_explicit(entry->in_flight, memory_order_relaxed) < entry->most;
+		if (entry->available && entry->weight && room && tier->servers[i] != this &&
+		    !was_tried(query, tier->servers[i]))
+			return true;
+	}
+	return false;
+}
+
 bool upstream_has_another(struct upstream_group *group, const struct upstream_query *query,
 			  const struct upstream_server *this)
 {
-	const struct upstream_view *view;
-
 	upstream_group_refresh(group);
-	view = group->view;
-	for (unsigned i = 0; i < view->count; i++)
-		if (view->entries[i].available && view->entries[i].weight && view->servers[i] != this &&
-		    !was_tried(query, view->servers[i]))
+	for (unsigned i = 0; i < group->view->tier_count; i++)
+		if (group->view->tiers[i].usable && tier_has_another(&group->view->tiers[i], query, this))
 			return true;
 	return false;
 }

@@ -315,8 +315,8 @@ def test_errors_are_answered(stage, clear):
     dead = stage.guise(settings.reverse("127.0.0.1:1", listener={"http2": "clear"}))
     other = http2.Client(dead.reverse)
     stream = other.get()
-    assert stream.status == 502 and "connection_refused" in stream.field("proxy-status")
-    assert other.get().status == 502
+    assert stream.status == 503 and "destination_unavailable" in stream.field("proxy-status")
+    assert other.get().status == 503
     other.close()
     assert "refused" in dead.wait_log()["error"] and guise.wait_log()["status"] == 200
 

@@ -226,11 +226,11 @@ def test_status_in_trailers_of_any_kind(raw):
 
 
 def test_server_that_is_down_is_an_answer(stage):
-    """A client of gRPC maps the status 502 to UNAVAILABLE itself."""
+    """A client of gRPC maps the status 503 to UNAVAILABLE itself."""
     guise = stage.guise(settings.reverse("127.0.0.1:1", upstream={"http": "2"}, listener={"http2": "clear"}))
     client = http2.Client(guise.reverse)
     stream = client.finish(call(client, body=message(b"x")))
-    assert stream.status == 502 and stream.ended
+    assert stream.status == 503 and stream.ended
     client.close()
 
 

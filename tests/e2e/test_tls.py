@@ -311,7 +311,7 @@ def test_hsts_on_every_response(stage, serve, connect):
                   upstreams={"web": [origin], "dead": ["127.0.0.1:1"]},
                   hsts={"max_age": "365d", "subdomains": True, "preload": True})
     client = connect(guise)
-    for path, status in (("/web", 200), ("/hello", 200), ("/moved", 308), ("/dead", 502), ("/none", 404)):
+    for path, status in (("/web", 200), ("/hello", 200), ("/moved", 308), ("/dead", 503), ("/none", 404)):
         got = client.get(path)
         assert got.status == status
         assert got.fields.all("Strict-Transport-Security") == ["max-age=31536000; includeSubDomains; preload"]

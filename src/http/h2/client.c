@@ -252,6 +252,8 @@ static void h2_client_on_closed(struct h2_conn *h2, struct h2_stream *stream, ui
 	struct error error = closed_error(stream, code);
 
 	error.unprocessed |= !stream->sent;
+	/* The connection ends, as an idle one may when it is taken (RFC 9113 6.8). */
+	error.unanswered = code == NGHTTP2_REFUSED_STREAM && h2_client_of(h2)->gone;
 	if (!stream->input_done || (stream->raw && (code != NGHTTP2_NO_ERROR || !stream->output_done)))
 		exchange_on_up_error(x, &error);
 	else if (stream->raw)

@@ -83,8 +83,8 @@ static void test_failures_reach_all(void **state)
 	stage_say(&stage.clients[0], "GET /clear HTTP/1.1\r\nHost: a\r\n\r\n");
 	stage_say(&stage.clients[1], "GET /clear HTTP/1.1\r\nHost: a\r\n\r\n");
 	stage_turns(&stage, 3);
-	expect_status(0, "502");
-	expect_status(1, "502");
+	expect_status(0, "503");
+	expect_status(1, "503");
 	assert_int_equal(stage.server_count, 0);
 
 	ask(2, "clear");

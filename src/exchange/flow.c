@@ -59,6 +59,12 @@ void flow_set_sink(struct flow *flow, struct stream *sink)
 		flow_schedule(flow);
 }
 
+static inline void flow_show(const struct flow *flow, struct block *block, struct span bytes)
+{
+	if (flow->tap)
+		flow->tap->ops->on_bytes(flow->tap, block, bytes);
+}
+
 static enum flow_room flow_pushed(struct flow *flow, size_t bytes)
 {
 	flow->total += bytes;
@@ -74,6 +80,7 @@ enum flow_room flow_push(struct flow *flow, struct block *block, struct span byt
 {
 	if (!chunk_queue_add(&flow->worker->buffers, &flow->queue, block, bytes))
 		return FLOW_NO_MEMORY;
+	flow_show(flow, block, bytes);
 	return flow_pushed(flow, bytes.len);
 }
 
@@ -81,12 +88,16 @@ enum flow_room flow_push_static(struct flow *flow, struct span bytes)
 {
 	if (!chunk_queue_static(&flow->worker->buffers, &flow->queue, bytes))
 		return FLOW_NO_MEMORY;
+	flow_show(flow, NULL, bytes);
 	return flow_pushed(flow, bytes.len);
 }
 
 enum flow_room flow_push_queue(struct flow *flow, struct chunk_queue *queue)
 {
 	size_t bytes = queue->bytes;
+
+	for (const struct chunk *chunk = queue->first; chunk; chunk = chunk->next)
+		flow_show(flow, chunk->block, span_make(chunk->at, chunk->len));
 	chunk_queue_move_all(&flow->queue, queue);
 	return flow_pushed(flow, bytes);
 }
@@ -97,6 +108,8 @@ void flow_finish(struct flow *flow, struct http_fields *trailers)
 		return;
 	flow->fin = true;
 	flow->trailers = trailers;
+	if (flow->tap)
+		flow->tap->ops->on_finish(flow->tap, trailers);
 	flow_schedule(flow);
 }
 

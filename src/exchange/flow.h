@@ -25,6 +25,22 @@ struct flow_kept {
 	size_t most; /* bytes; with more, nothing is kept */
 };
 
+struct flow_tap;
+
+struct flow_tap_ops {
+	/* As with flow_push; `block` NULL: to be copied. */
+	void (*on_bytes)(struct flow_tap *tap, struct block *block, struct span bytes);
+	void (*on_finish)(struct flow_tap *tap, const struct http_fields *trailers);
+};
+
+/*
+ * Sees what is pushed into a flow, as it is pushed. Put into flow->tap, and taken out of it, by its owner; stays where it is until then, or until the
+ * flow is reset. Inside its calls it may be taken out, and the flow is left alone.
+ */
+struct flow_tap {
+	const struct flow_tap_ops *ops;
+};
+
 struct flow {
 	struct chunk_queue queue; /* pushed, not yet taken */
 	size_t lent;              /* taken, and not settled yet */
@@ -34,6 +50,7 @@ struct flow {
 	struct stream *source, *sink; /* borrowed; NULL when that end is not there (yet, or any more) */
 	struct http_fields *trailers; /* set by flow_finish; may be NULL */
 	struct flow_kept *kept;       /* NULL: nothing is */
+	struct flow_tap *tap;         /* NULL: nobody looks */
 	struct loop_task ready;
 	bool fin;        /* the source has pushed its last byte */
 	bool full;       /* the source was told to wait */

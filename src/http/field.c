@@ -180,6 +180,21 @@ bool http_fields_set(struct http_fields *fields, enum http_field_id id, struct s
 	return true;
 }
 
+bool http_fields_copy(struct http_fields *to, const struct http_fields *from, struct arena *arena)
+{
+	const struct http_field *field;
+	uint32_t index = 0;
+
+	http_fields_init(to, arena);
+	while ((field = http_fields_next(from, &index))) {
+		struct span name = arena_copy(arena, field->name);
+		struct span value = arena_copy(arena, field->value);
+		if (!name.at || !value.at || !http_fields_add(to, field->id, name, value))
+			return false;
+	}
+	return true;
+}
+
 void http_fields_drop_id(struct http_fields *fields, enum http_field_id id)
 {
 	for (uint32_t i = 0; i < fields->count; i++)

@@ -83,6 +83,8 @@ WARN_UNUSED bool http_fields_add_known(struct http_fields *fields, enum http_fie
 /* Replaces every field of that name by one (in the place of the first). */
 WARN_UNUSED bool http_fields_set(struct http_fields *fields, enum http_field_id id, struct span name,
 				 struct span value);
+/* A list that borrows nothing: names and values are copied into the arena, dropped fields are left out. False: out of memory. */
+WARN_UNUSED bool http_fields_copy(struct http_fields *to, const struct http_fields *from, struct arena *arena);
 void http_fields_drop_id(struct http_fields *fields, enum http_field_id id);
 void http_fields_drop_name(struct http_fields *fields, struct span name); /* case-insensitive */
 

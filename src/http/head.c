@@ -129,22 +129,11 @@ static bool text_copy(struct span *text, struct arena *arena)
 
 bool http_head_copy(struct http_head *to, const struct http_head *from, struct arena *arena)
 {
-	const struct http_field *field;
-	uint32_t index = 0;
-
 	*to = *from;
-	http_fields_init(&to->fields, arena);
-	if (!text_copy(&to->method_text, arena) || !text_copy(&to->scheme, arena) ||
-	    !text_copy(&to->authority, arena) || !text_copy(&to->host.host, arena) ||
-	    !text_copy(&to->path, arena) || !text_copy(&to->reason, arena) || !text_copy(&to->protocol, arena))
-		return false;
-	while ((field = http_fields_next(&from->fields, &index))) {
-		struct span name = field->name, value = field->value;
-		if (!text_copy(&name, arena) || !text_copy(&value, arena) ||
-		    !http_fields_add(&to->fields, field->id, name, value))
-			return false;
-	}
-	return true;
+	return text_copy(&to->method_text, arena) && text_copy(&to->scheme, arena) &&
+	       text_copy(&to->authority, arena) && text_copy(&to->host.host, arena) &&
+	       text_copy(&to->path, arena) && text_copy(&to->reason, arena) &&
+	       text_copy(&to->protocol, arena) && http_fields_copy(&to->fields, &from->fields, arena);
 }
 
 /* RFC 9110 9.3.1, 9.3.2, 9.3.5, 9.3.7. */

@@ -3,6 +3,7 @@
  * ASCII is escaped.
  */
 #include "http/target.h"
+#include "proxy/hedge.h"
 #include "proxy/proxy_internal.h"
 
 #include <inttypes.h>
@@ -266,6 +267,8 @@ static void line_json(struct line *line, const struct exchange *x, const struct 
 		line_add(line, p->reused ? SPAN(",\"reused\":true") : SPAN(",\"reused\":false"));
 	if (p->listener->face != PROXY_FORWARD && p->hand_over.tries)
 		line_count(line, SPAN(",\"tries\":"), p->hand_over.tries + 1);
+	if (p->listener->face == PROXY_REVERSE && hedge_was_used(p))
+		line_add(line, SPAN(",\"hedged\":true"));
 	line_error(line, x, p);
 	line_add(line, SPAN("}\n"));
 }

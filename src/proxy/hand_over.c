@@ -3,6 +3,7 @@
  */
 #include "proxy/hand_over.h"
 
+#include "proxy/hedge.h"
 #include "proxy/proxy_internal.h"
 
 static struct proxy_exchange *hand_over_owner(struct hand_over *hand)
@@ -15,6 +16,17 @@ static struct proxy_exchange *hand_over_owner(struct hand_over *hand)
 static void hand_over_stop_timer(struct hand_over *hand)
 {
 	loop_timer_stop(&hand->group->worker->loop, &hand->late);
+}
+
+/* timeouts.try, from the moment at which the ticket was taken. */
+static void hand_over_start_timer(struct hand_over *hand)
+{
+	struct loop *loop = &hand->group->worker->loop;
+	uint64_t most = hand->group->settings->timeouts.try_;
+	uint64_t gone = (loop->now_us - hand->ticket.began_us) / 1000;
+
+	if (most)
+		loop_timer_start(loop, &hand->late, most > gone ? most - gone : 1);
 }
 
 /* Its text is in the log, and its name in the request: it stays until the exchange is over, wherever the ticket is then. */
@@ -35,11 +47,10 @@ static void hand_over_name(struct proxy_exchange *p, struct upstream_server *ser
 static void hand_over_try(struct exchange *x, struct proxy_exchange *p)
 {
 	struct hand_over *hand = &p->hand_over;
-	uint64_t most = hand->group->settings->timeouts.try_;
 
 	hand_over_name(p, hand->ticket.server);
-	if (most)
-		loop_timer_start(&x->worker->loop, &hand->late, most);
+	hand_over_start_timer(hand);
+	hedge_arm(x, p);
 	if (p->listener->face == PROXY_TCP)
 		tcp_try(x, p);
 	else
@@ -81,13 +92,11 @@ static bool is_worth_it(const struct error *error)
 	}
 }
 
-/* One more try is paid for. What never left costs no server anything, and is bounded by `retries` alone. */
-static bool hand_over_spend(struct hand_over *hand, bool unprocessed)
+/* One more try is paid for. What never left costs no server anything. */
+static bool hand_over_pay(struct hand_over *hand, bool unprocessed)
 {
 	struct upstream_group *group = hand->group;
 
-	if (hand->tries >= group->settings->retries)
-		return false;
 	if (!hand->retrying && !fleet_enter(group->fleet, FLEET_RETRIES))
 		return false;
 	if (!unprocessed && !retry_budget_spend(&group->budget, group->worker->loop.now)) {
@@ -96,6 +105,13 @@ static bool hand_over_spend(struct hand_over *hand, bool unprocessed)
 		return false;
 	}
 	hand->retrying = true;
+	return true;
+}
+
+static bool hand_over_spend(struct hand_over *hand, bool unprocessed)
+{
+	if (hand->tries >= hand->group->settings->retries || !hand_over_pay(hand, unprocessed))
+		return false;
 	hand->tries++;
 	return true;
 }
@@ -118,6 +134,22 @@ static void hand_over_mark_tried(struct exchange *x, struct hand_over *hand, str
 	upstream_server_use(server);
 	hand->query.tried = hand->tried;
 	hand->tried[hand->query.tried_count++] = server;
+}
+
+void hand_over_leave_server(struct exchange *x, struct hand_over *hand, struct upstream_ticket *ticket)
+{
+	struct upstream_server *server = ticket->server;
+
+	upstream_server_use(server);
+	upstream_release(ticket);
+	hand_over_mark_tried(x, hand, server);
+	upstream_server_unuse(server);
+}
+
+void hand_over_blame(struct upstream_ticket *ticket, const struct error *error)
+{
+	if (error_source(error) == ERROR_SOURCE_SERVER || error_source(error) == ERROR_SOURCE_RESOLVER)
+		upstream_on_failure(ticket, error);
 }
 
 /* ---- picking ---- */
@@ -191,6 +223,53 @@ static void hand_over_pick(struct exchange *x, struct proxy_exchange *p)
 	}
 }
 
+/* ---- a hedge ---- */
+
+bool hand_over_pick_beside(struct proxy_exchange *p, struct upstream_ticket *ticket)
+{
+	struct hand_over *hand = &p->hand_over;
+	struct upstream_server *asked[UPSTREAM_TRIED_MOST];
+	struct upstream_query query = hand->query;
+
+	if (!hand->ticket.server || query.tried_count + 1 >= UPSTREAM_TRIED_MOST ||
+	    !upstream_has_another(hand->group, &hand->query, hand->ticket.server) ||
+	    !hand_over_pay(hand, false))
+		return false;
+	for (unsigned i = 0; i < query.tried_count; i++)
+		asked[i] = query.tried[i];
+	asked[query.tried_count++] = hand->ticket.server;
+	query.tried = asked;
+	return upstream_pick(hand->group, &query, ticket) == UPSTREAM_PICKED;
+}
+
+bool hand_over_would_retry(const struct proxy_exchange *p, unsigned status)
+{
+	return status_set_has(&p->hand_over.group->plan->retry_on, status);
+}
+
+/* The try is over, and its stream is gone; the hedge beside it goes on in its place. */
+static void hand_over_follow(struct exchange *x, struct proxy_exchange *p)
+{
+	struct hand_over *hand = &p->hand_over;
+
+	hand_over_leave_server(x, hand, &hand->ticket);
+	p->fresh = false;
+	hedge_lead(x, p);
+	hand_over_name(p, hand->ticket.server);
+	hand_over_start_timer(hand);
+}
+
+void hand_over_overtake(struct exchange *x, struct proxy_exchange *p)
+{
+	struct hand_over *hand = &p->hand_over;
+
+	/* How long it would have taken is not known, but it was at least so long: without that, what is usual would seem ever less. */
+	latency_digest_add(&hand->group->latencies, x->worker->loop.now_us - hand->ticket.began_us);
+	hand_over_stop_timer(hand);
+	hand_over_drop(x, hand, &(struct error){.code = ERROR_CLIENT_GONE});
+	hand_over_follow(x, p);
+}
+
 /* ---- failures ---- */
 
 /* One fresh connection to the same server: the old one was idle, and ended as it was taken. */
@@ -205,15 +284,12 @@ static void hand_over_refresh(struct exchange *x, struct proxy_exchange *p)
 static void hand_over_again(struct exchange *x, struct proxy_exchange *p, const struct error *error)
 {
 	struct hand_over *hand = &p->hand_over;
-	struct upstream_server *server = hand->ticket.server;
 	bool refused = error->code == ERROR_UPSTREAM_REFUSED;
 
 	flow_rewind(&x->request_body);
 	p->fresh = false;
 	hand->error = *error;
-	upstream_server_use(server);
-	upstream_release(&hand->ticket);
-	hand_over_mark_tried(x, hand, server);
+	hand_over_leave_server(x, hand, &hand->ticket);
 	switch (upstream_pick(hand->group, &hand->query, &hand->ticket)) {
 	case UPSTREAM_PICKED:
 		hand_over_try(x, p);
@@ -231,7 +307,6 @@ static void hand_over_again(struct exchange *x, struct proxy_exchange *p, const 
 		}
 		break;
 	}
-	upstream_server_unuse(server);
 }
 
 void hand_over_on_failed(struct exchange *x, struct proxy_exchange *p, const struct error *error)
@@ -246,10 +321,11 @@ void hand_over_on_failed(struct exchange *x, struct proxy_exchange *p, const str
 		return;
 	}
 	/* That an idle connection ends at its next request says nothing of the server. */
-	if (!stale &&
-	    (error_source(error) == ERROR_SOURCE_SERVER || error_source(error) == ERROR_SOURCE_RESOLVER))
-		upstream_on_failure(&hand->ticket, error);
-	if (safe && is_worth_it(error) && hand_over_spend(hand, error->unprocessed))
+	if (!stale)
+		hand_over_blame(&hand->ticket, error);
+	if (hedge_is_beside(p))
+		hand_over_follow(x, p);
+	else if (safe && is_worth_it(error) && hand_over_spend(hand, error->unprocessed))
 		hand_over_again(x, p, error);
 	else
 		hand_over_fail(x, *error);
@@ -259,6 +335,21 @@ void hand_over_on_failed(struct exchange *x, struct proxy_exchange *p, const str
 static bool hand_over_waits_for_client(const struct exchange *x, const struct hand_over *hand)
 {
 	return !hand->acquire.attempt && !x->request_body.fin && flow_idle(&x->request_body);
+}
+
+/* Another try follows, or goes on already, if this one is given up. */
+static bool hand_over_may_give_up(struct exchange *x, struct proxy_exchange *p, const struct error *error)
+{
+	return hedge_is_beside(p) || hand_over_may_leave(x, &p->hand_over, error);
+}
+
+/* It was given up. */
+static void hand_over_go_on(struct exchange *x, struct proxy_exchange *p, const struct error *error)
+{
+	if (hedge_is_beside(p))
+		hand_over_follow(x, p);
+	else
+		hand_over_again(x, p, error);
 }
 
 /* timeouts.try: nothing is gained by giving up a try that no other follows, but that may change. */
@@ -271,15 +362,16 @@ static void hand_over_on_late(struct timer *timer)
 
 	error.unanswered = true;
 	error.unprocessed = hand->acquire.attempt != NULL;
-	if (!hand_over_is_safe(x, &error) || hand->tries >= hand->group->settings->retries)
+	bool last = !hand_over_is_safe(x, &error) || hand->tries >= hand->group->settings->retries;
+	if (last && !hedge_is_beside(p))
 		return;
-	if (hand_over_waits_for_client(x, hand) || !hand_over_may_leave(x, hand, &error)) {
+	if (hand_over_waits_for_client(x, hand) || !hand_over_may_give_up(x, p, &error)) {
 		loop_timer_start(&x->worker->loop, timer, hand->group->settings->timeouts.try_);
 		return;
 	}
 	hand_over_drop(x, hand, &error);
 	upstream_on_failure(&hand->ticket, &error);
-	hand_over_again(x, p, &error);
+	hand_over_go_on(x, p, &error);
 }
 
 /* Its checks say that the server is down, and the answer of this try has not begun. */
@@ -292,11 +384,11 @@ static void hand_over_on_down(struct upstream_ticket *ticket)
 
 	error.unanswered = true;
 	error.unprocessed = hand->acquire.attempt != NULL;
-	if (!hand_over_may_leave(x, hand, &error))
+	if (!hand_over_may_give_up(x, p, &error))
 		return; /* it may answer yet */
 	hand_over_stop_timer(hand);
 	hand_over_drop(x, hand, &error);
-	hand_over_again(x, p, &error);
+	hand_over_go_on(x, p, &error);
 }
 
 /* ---- the life of it ---- */
@@ -338,13 +430,18 @@ bool hand_over_on_answer(struct exchange *x, struct proxy_exchange *p)
 		return false;
 	upstream_on_answer(&hand->ticket, x->response.status);
 	hand_over_stop_timer(hand);
-	if (status_set_has(&hand->group->plan->retry_on, x->response.status) &&
-	    hand_over_may_leave(x, hand, &error)) {
+	if (hedge_is_beside(p) && hand_over_would_retry(p, x->response.status)) {
+		hand_over_drop(x, hand, &error);
+		hand_over_follow(x, p);
+		return true;
+	}
+	if (hand_over_would_retry(p, x->response.status) && hand_over_may_leave(x, hand, &error)) {
 		hand_over_drop(x, hand, &error);
 		hand_over_again(x, p, &error);
 		return true;
 	}
 	hand->answered = true;
+	hedge_cancel(p);
 	flow_forget(&x->request_body);
 	return false;
 }
@@ -381,6 +478,7 @@ void hand_over_cancel(struct proxy_exchange *p)
 	if (!hand->group)
 		return;
 	hand_over_stop_timer(hand);
+	hedge_cancel(p);
 	upstream_wait_cancel(&hand->wait);
 	acquire_cancel(&hand->acquire);
 	upstream_release(&hand->ticket);

@@ -9,6 +9,7 @@
 #include "upstream/acquire.h"
 #include "upstream/pick.h"
 
+struct hedge;
 struct proxy_exchange;
 
 /* Within struct proxy_exchange. Zero: not begun. */
@@ -21,6 +22,7 @@ struct hand_over {
 	struct upstream_server *named;  /* of the last try; held; NULL: there was none */
 	struct upstream_wait wait;
 	struct acquire acquire;
+	struct hedge *hedge;   /* NULL: none is in sight */
 	struct timer late;     /* timeouts.try */
 	struct error error;    /* of the last try */
 	struct flow_kept kept; /* of the request's body, for another try */
@@ -54,5 +56,18 @@ void hand_over_on_done(struct proxy_exchange *p);
 void hand_over_cancel(struct proxy_exchange *p);
 /* The exchange is over. What it has of the server is there until the end of the turn. */
 void hand_over_end(struct proxy_exchange *p);
+
+/* ---- for a hedge: see hedge.h ---- */
+
+/* A server beside that of the try, paid for like a retry. False: there is none to be had. */
+WARN_UNUSED bool hand_over_pick_beside(struct proxy_exchange *p, struct upstream_ticket *ticket);
+/* The status is one of retry_on. */
+bool hand_over_would_retry(const struct proxy_exchange *p, unsigned status);
+/* The hedge has an answer: the try is given up, and held against nobody; the hedge leads. */
+void hand_over_overtake(struct exchange *x, struct proxy_exchange *p);
+/* Notes the failure, if it is the server's. */
+void hand_over_blame(struct upstream_ticket *ticket, const struct error *error);
+/* Gives the ticket's server back, and it is not asked again. */
+void hand_over_leave_server(struct exchange *x, struct hand_over *hand, struct upstream_ticket *ticket);
 
 #endif

@@ -3,6 +3,7 @@
  */
 #include "proxy/proxy.h"
 
+#include "proxy/mirror.h"
 #include "proxy/proxy_internal.h"
 
 /* ---- phases of both faces ---- */
@@ -74,8 +75,7 @@ static void proxy_cancel(struct proxy_exchange *p)
 		hand_over_cancel(p);
 }
 
-/* The state of an exchange here; made at its first event. NULL: out of memory. */
-static struct proxy_exchange *proxy_attach(struct exchange *x)
+struct proxy_exchange *proxy_attach(struct exchange *x)
 {
 	if (x->proxy)
 		return x->proxy;
@@ -97,6 +97,11 @@ static const struct phase *const phases[] = {
 	[PROXY_TCP] = tcp_phases,
 };
 
+const struct phase *proxy_phases(const struct proxy_listener *listener)
+{
+	return phases[listener->face];
+}
+
 static void proxy_on_request(struct exchange *x)
 {
 	struct proxy_exchange *p = proxy_attach(x);
@@ -105,7 +110,7 @@ static void proxy_on_request(struct exchange *x)
 		exchange_abort(x, &(struct error){.code = ERROR_MEMORY});
 		return;
 	}
-	const struct phase *phase = phases[p->listener->face];
+	const struct phase *phase = proxy_phases(p->listener);
 	while (phase->run && phase->run(x, p) == PHASE_NEXT)
 		phase++;
 }
@@ -192,6 +197,7 @@ static void proxy_on_end(struct exchange *x)
 	if (!p)
 		return;
 	proxy_cancel(p);
+	mirror_on_end(p);
 	tunnel_stop(x, p);
 	access_log_write(x, p);
 	if (p->listener->face != PROXY_FORWARD)

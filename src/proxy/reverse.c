@@ -2,6 +2,7 @@
  * The reverse face: a route decides, the request is masked for the server, a server of the group gets it, another one if it could not.
  */
 #include "mask/edit.h"
+#include "proxy/mirror.h"
 #include "proxy/proxy_internal.h"
 #include "route/split.h"
 
@@ -226,6 +227,7 @@ void reverse_try(struct exchange *x, struct proxy_exchange *p)
 
 static enum phase_result reverse_hand_over(struct exchange *x, struct proxy_exchange *p)
 {
+	mirror_begin(x, p);
 	hand_over_begin(x, p, upstream_group(x->worker, p->group));
 	return PHASE_DONE;
 }

@@ -71,6 +71,7 @@ struct upstream_group {
 	struct latency_digest latencies; /* for hedging */
 	struct link queue;               /* struct upstream_wait, the first one first */
 	struct loop_task serve;          /* the queue */
+	unsigned mirrors;                /* requests on their way to it of which nobody waits for the answer */
 };
 
 /*

@@ -59,6 +59,21 @@ void upstream_ticket_settle(struct upstream_ticket *ticket)
 		list_remove(&ticket->link);
 }
 
+void upstream_ticket_move(struct upstream_ticket *to, struct upstream_ticket *from)
+{
+	bool waits = !list_empty(&from->link);
+
+	ENSURE(!to->server && from->server);
+	to->server = from->server;
+	to->began_us = from->began_us;
+	to->counted = from->counted;
+	list_remove(&from->link);
+	list_init(&to->link);
+	if (waits)
+		list_push(&to->server->waiting, &to->link);
+	from->server = NULL;
+}
+
 void upstream_release(struct upstream_ticket *ticket)
 {
 	struct upstream_server *server = ticket->server;
@@ -162,8 +177,8 @@ static bool may_stick(const struct upstream_server *server, uint64_t now)
 }
 
 /* NULL: it is not there, or takes nothing now. */
-static struct upstream_server *pick_sticky(const struct upstream_group *group,
-					   const struct upstream_query *query)
+struct upstream_server *upstream_pick_sticky(const struct upstream_group *group,
+					     const struct upstream_query *query)
 {
 	const struct upstream_view *view = group->view;
 
@@ -177,7 +192,7 @@ static struct upstream_server *pick_sticky(const struct upstream_group *group,
 }
 
 /* Whether it is only for lack of room that none of the tier was picked. */
-static bool tier_is_full(const struct upstream_tier *tier, const struct upstream_query *query)
+bool upstream_tier_is_full(const struct upstream_tier *tier, const struct upstream_query *query)
 {
 	for (unsigned i = 0; i < tier->count; i++)
 		if (tier->entries[i].available && tier->entries[i].weight && tier->entries[i].most &&
@@ -200,7 +215,7 @@ static enum upstream_pick pick_of_tier(struct upstream_group *group, unsigned at
 	for (;;) {
 		int index = balance_pick(&tier->balance, &wanted);
 		if (index == BALANCE_NONE)
-			return tier_is_full(tier, query) ? UPSTREAM_FULL : UPSTREAM_NONE;
+			return upstream_tier_is_full(tier, query) ? UPSTREAM_FULL : UPSTREAM_NONE;
 		if (ticket_enter(ticket, tier->servers[index]))
 			return UPSTREAM_PICKED;
 		/* It was filled at this moment by another worker. */
@@ -242,7 +257,7 @@ enum upstream_pick upstream_pick(struct upstream_group *group, const struct upst
 	ENSURE(!ticket->server && query->tried_count < UPSTREAM_TRIED_MOST);
 	upstream_group_refresh(group);
 	if (query->sticky) {
-		struct upstream_server *server = pick_sticky(group, query);
+		struct upstream_server *server = upstream_pick_sticky(group, query);
 		if (server && ticket_enter(ticket, server))
 			return UPSTREAM_PICKED;
 	}

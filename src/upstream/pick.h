@@ -48,6 +48,8 @@ void upstream_on_answer(struct upstream_ticket *ticket, unsigned status);
 void upstream_on_failure(struct upstream_ticket *ticket, const struct error *error);
 /* Is waited for no longer, or has answered: on_down does not come any more. */
 void upstream_ticket_settle(struct upstream_ticket *ticket);
+/* What one holds, the other one (which holds nothing, and keeps its on_down) has from now on. */
+void upstream_ticket_move(struct upstream_ticket *to, struct upstream_ticket *from);
 /* Gives the server back. Harmless when it holds none. */
 void upstream_release(struct upstream_ticket *ticket);
 

@@ -534,6 +534,8 @@ static void close_now(struct conn *conn)
 	close(loop_forget(&worker->loop, &conn->source));
 	conn->ops = &nobody;
 	net_room(worker)->open--;
+	if (conn->watch)
+		conn->watch->on_closed(conn->watch, conn);
 	loop_retire(&worker->loop, &conn->retire);
 }
 

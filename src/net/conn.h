@@ -56,6 +56,12 @@ struct transport_ops {
 
 extern const struct transport_ops transport_socket;
 
+/* Wants to know when a connection is closed, whoever closes it. Lives longer than the worker's room of connections. */
+struct conn_watch {
+	void (*on_closed)(struct conn_watch *watch,
+			  struct conn *conn); /* the connection may be looked at, no more */
+};
+
 /* Kept small: a server holds many that are idle. Only conn.c, splice.c and transports look inside. */
 struct conn {
 	struct loop_source source;
@@ -64,6 +70,7 @@ struct conn {
 	void *owner; /* the protocol's */
 	const struct transport_ops *transport;
 	void *transport_state;
+	struct conn_watch *watch; /* may be NULL */
 	struct chunk_queue unsent;
 	struct loop_task again; /* soon: read once more (budget used up, remembered edge), or tell how a connect ended */
 	struct loop_task flush;  /* last: send what is queued */
@@ -101,6 +108,12 @@ WARN_UNUSED struct conn *conn_connect(struct worker *worker, const struct addres
 				      const struct conn_ops *ops, void *owner, struct error *error);
 /* Gives the connection to another protocol (upgrade, tunnel, pool). */
 void conn_adopt(struct conn *conn, const struct conn_ops *ops, void *owner);
+
+/* Tells `watch`, once. */
+static inline void conn_watch(struct conn *conn, struct conn_watch *watch)
+{
+	conn->watch = watch;
+}
 
 void conn_read_start(struct conn *conn);
 void conn_read_stop(struct conn *conn);

@@ -80,6 +80,8 @@ static bool is_worth_it(const struct error *error)
 	case ERROR_UPSTREAM_RESET:
 	case ERROR_UPSTREAM_TRUNCATED:
 		return true;
+	case ERROR_OVERLOADED:
+		return false; /* no connection may be made, wherever to: it was waited for */
 	case ERROR_UPSTREAM_TIMEOUT:
 		/* timeouts.response is all the patience there is: timeouts.try is the one that another try follows. */
 		return false;
@@ -209,12 +211,15 @@ static void hand_over_pick(struct exchange *x, struct proxy_exchange *p)
 {
 	struct hand_over *hand = &p->hand_over;
 
-	switch (upstream_pick(hand->group, &hand->query, &hand->ticket)) {
+	bool behind = upstream_has_queue(hand->group) && !hand->query.sticky;
+
+	switch (behind ? UPSTREAM_FULL : upstream_pick(hand->group, &hand->query, &hand->ticket)) {
 	case UPSTREAM_PICKED:
 		hand_over_try(x, p);
 		break;
 	case UPSTREAM_FULL:
-		if (!upstream_wait_start(&hand->wait, hand->group, &hand_over_wait_ops))
+		if (!upstream_wait_start(&hand->wait, hand->group, &hand_over_wait_ops,
+					 hand->query.tried_count > 0))
 			hand_over_refuse(x, hand, ERROR_OVERLOADED, "all servers are busy, and too many wait");
 		break;
 	case UPSTREAM_NONE:
@@ -365,7 +370,9 @@ static void hand_over_on_late(struct timer *timer)
 	bool last = !hand_over_is_safe(x, &error) || hand->tries >= hand->group->settings->retries;
 	if (last && !hedge_is_beside(p))
 		return;
-	if (hand_over_waits_for_client(x, hand) || !hand_over_may_give_up(x, p, &error)) {
+	/* The server is not late that has not been asked yet. */
+	if (acquire_is_in_line(&hand->acquire) || hand_over_waits_for_client(x, hand) ||
+	    !hand_over_may_give_up(x, p, &error)) {
 		loop_timer_start(&x->worker->loop, timer, hand->group->settings->timeouts.try_);
 		return;
 	}

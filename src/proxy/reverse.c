@@ -182,6 +182,7 @@ static void reverse_on_session(struct acquire *acquire, struct session *session)
 {
 	struct proxy_exchange *p = reverse_owner(acquire);
 
+	p->reused = session->served > 0; /* one that became free meanwhile */
 	reverse_send(p->exchange, p, session);
 }
 

@@ -75,7 +75,7 @@ void acquire_stop(struct acquire *acquire)
 	acquire_leave(acquire);
 	if (attempt->waiting > 0 || attempt->state == ATTEMPT_OVER)
 		return;
-	if (!attempt->shared || attempt->worker->draining)
+	if (!attempt->shared || attempt->worker->draining || attempt->state <= ATTEMPT_WAITING)
 		attempt_stop(attempt);
 }
 
@@ -87,6 +87,40 @@ static struct acquire *acquire_next(struct attempt *attempt)
 	struct acquire *acquire = CONTAINER_OF(attempt->waiters.next, struct acquire, link);
 	acquire_leave(acquire);
 	return acquire;
+}
+
+/* The first one that an older connection will do for; NULL: there is none. */
+static struct acquire *acquire_not_fresh(const struct attempt *attempt)
+{
+	for (struct link *link = attempt->waiters.next; link != &attempt->waiters; link = link->next) {
+		struct acquire *acquire = CONTAINER_OF(link, struct acquire, link);
+		if (!acquire->wish.fresh)
+			return acquire;
+	}
+	return NULL;
+}
+
+bool acquire_from_pool(struct attempt *attempt)
+{
+	struct acquire *acquire;
+	struct session *session;
+	bool any = false;
+
+	if (attempt->kind != ACQUIRE_SESSION)
+		return false;
+	while ((acquire = acquire_not_fresh(attempt)) && (session = session_pool_take(&attempt->server->pool))) {
+		acquire_leave(acquire);
+		any = true;
+		acquire->ops->on_session(acquire, session);
+	}
+	if (attempt->waiting == 0 && attempt->state != ATTEMPT_OVER)
+		attempt_stop(attempt);
+	return any;
+}
+
+bool acquire_is_in_line(const struct acquire *acquire)
+{
+	return acquire->attempt && acquire->attempt->state <= ATTEMPT_WAITING;
 }
 
 static void acquire_fail_all(struct attempt *attempt, struct error error)

@@ -55,6 +55,9 @@ WARN_UNUSED bool acquire_start(struct acquire *acquire, const struct acquire_ops
 			       struct upstream_group *group, struct upstream_server *server,
 			       const struct acquire_wish *wish);
 
+/* Nothing has been tried yet: the group has as many connections as it may (`limits.connections`), and one is waited for. */
+bool acquire_is_in_line(const struct acquire *acquire);
+
 void acquire_stop(struct acquire *acquire); /* acquire_cancel's */
 
 /* Harmless when it has ended, or was never started but is zero. */

@@ -7,10 +7,13 @@
 #include "http/h2/client.h"
 #include "net/proxy_protocol.h"
 #include "tls/server.h"
+#include "upstream/connections_internal.h"
 #include "upstream/secure_internal.h"
 
 /* What may follow each state, as bits. */
 static const uint8_t attempt_moves[] = {
+	[ATTEMPT_NEW] = 1 << ATTEMPT_WAITING | 1 << ATTEMPT_CONNECTING | 1 << ATTEMPT_OVER,
+	[ATTEMPT_WAITING] = 1 << ATTEMPT_CONNECTING | 1 << ATTEMPT_OVER,
 	[ATTEMPT_CONNECTING] = 1 << ATTEMPT_GREETING | 1 << ATTEMPT_SECURING | 1 << ATTEMPT_OPENING |
 			       1 << ATTEMPT_OVER,
 	[ATTEMPT_GREETING] = 1 << ATTEMPT_SECURING | 1 << ATTEMPT_OVER,
@@ -38,6 +41,11 @@ static void attempt_free(struct loop_task *task)
 /* Nobody joins it any more; its memory is gone with the turn. */
 static void attempt_end(struct attempt *attempt)
 {
+	if (attempt->state == ATTEMPT_WAITING)
+		connections_leave(attempt);
+	if (attempt->counted)
+		fleet_connection_leave(attempt->group->fleet, attempt->worker);
+	attempt->counted = false;
 	attempt_set_state(attempt, ATTEMPT_OVER);
 	attempt->conn = NULL;
 	attempt->session = NULL;
@@ -108,10 +116,15 @@ static void opening_on_gone(struct session *session)
 		     error_make(ERROR_UPSTREAM_CLOSED, "the server ended before its HTTP/2 settings"));
 }
 
-static void opening_on_timeout(struct timer *timer)
+static void attempt_on_timeout(struct timer *timer)
 {
 	struct attempt *attempt = CONTAINER_OF(timer, struct attempt, timer);
 
+	if (attempt->state == ATTEMPT_WAITING) {
+		attempt_fail(attempt,
+			     error_make(ERROR_OVERLOADED, "no connection to a server became free in time"));
+		return;
+	}
 	attempt->session->ops->close(attempt->session);
 	attempt_fail(attempt, error_make(ERROR_CONNECT_TIMEOUT, "the server sent no HTTP/2 settings in time"));
 }
@@ -238,6 +251,8 @@ static void attempt_on_connected(struct connector *connector, struct conn *conn,
 		return;
 	}
 	attempt->conn = conn;
+	fleet_connection_give(attempt->group->fleet, conn);
+	attempt->counted = false;
 	if (version != PROXY_PROTOCOL_OFF && !attempt_write_header(attempt, version))
 		attempt_fail(attempt, error_make(ERROR_MEMORY, NULL));
 	else if (!upstream_is_secure(attempt->group))
@@ -249,6 +264,15 @@ static void attempt_on_connected(struct connector *connector, struct conn *conn,
 }
 
 static const struct connector_ops connector_ops = {.on_connected = attempt_on_connected};
+
+static void attempt_on_refused(struct loop_task *task)
+{
+	struct attempt *attempt = CONTAINER_OF(task, struct attempt, refuse);
+
+	if (attempt->state != ATTEMPT_OVER)
+		attempt_fail(attempt, error_make(ERROR_OVERLOADED, "the servers have as many connections as they "
+								   "may, and too many wait for one"));
+}
 
 struct attempt *attempt_new(struct upstream_group *group, struct upstream_server *server, enum acquire_kind kind)
 {
@@ -266,7 +290,9 @@ struct attempt *attempt_new(struct upstream_group *group, struct upstream_server
 	};
 	upstream_server_use(server);
 	list_init(&attempt->waiters);
-	timer_init(&attempt->timer, opening_on_timeout);
+	list_init(&attempt->line);
+	timer_init(&attempt->timer, attempt_on_timeout);
+	loop_task_init(&attempt->refuse, attempt_on_refused);
 	loop_task_init(&attempt->retire, attempt_free);
 	if (attempt->shared)
 		list_push_front(&server->attempts, &attempt->link);
@@ -277,8 +303,27 @@ struct attempt *attempt_new(struct upstream_group *group, struct upstream_server
 
 void attempt_start(struct attempt *attempt)
 {
+	struct loop *loop = &attempt->worker->loop;
+
+	if (connections_claim(attempt->group)) {
+		attempt_begin(attempt);
+	} else if (connections_wait(attempt)) {
+		attempt_set_state(attempt, ATTEMPT_WAITING);
+		loop_timer_start(loop, &attempt->timer, attempt->group->plan->timeouts.queue);
+	} else {
+		loop_soon(loop, &attempt->refuse);
+	}
+}
+
+void attempt_begin(struct attempt *attempt)
+{
 	const struct fleet_server *server = attempt->server->fleet;
 
+	if (attempt->state == ATTEMPT_WAITING)
+		connections_leave(attempt);
+	loop_timer_stop(&attempt->worker->loop, &attempt->timer);
+	attempt->counted = true;
+	attempt_set_state(attempt, ATTEMPT_CONNECTING);
 	connector_start(&attempt->connector, attempt->worker, &connector_ops, &server->address, server->host,
 			server->port, attempt->group->plan->timeouts.connect);
 }

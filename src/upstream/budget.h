@@ -1,6 +1,6 @@
 /*
  * What a group may spend on tries beside the first: each request earns a part of one, time earns some, and no more than a burst is saved. One
- * worker's own; the process's budget is divided among workers.
+ * worker's own; the process's budget is divided among workers, each of which may save up one try at least.
  */
 #ifndef GUISE_UPSTREAM_BUDGET_H
 #define GUISE_UPSTREAM_BUDGET_H
@@ -8,8 +8,8 @@
 #include "upstream/settings.h"
 
 struct retry_budget {
-	uint64_t credit, most; /* thousandths of a try */
-	uint64_t a_request, a_second;
+	uint64_t credit, most; /* millionths of a try */
+	uint64_t a_request, a_ms;
 	uint64_t at_ms; /* when time was last counted */
 };
 

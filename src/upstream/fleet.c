@@ -5,6 +5,8 @@
 
 #include "upstream/fleet_internal.h"
 
+enum { WEIGHT_MOST = 256 };
+
 /* ---- letters ---- */
 
 static void seat_on_letter(struct letter *letter, void *owner)
@@ -17,7 +19,7 @@ static void seat_on_letter(struct letter *letter, void *owner)
 		seat->fleet->look(worker, seat->group);
 }
 
-static void seat_post(struct fleet_seat *seat)
+void fleet_seat_post(struct fleet_seat *seat)
 {
 	if (seat->worker && !atomic_exchange(&seat->posted, true))
 		mailbox_post(&seat->worker->mailbox, &seat->letter);
@@ -39,48 +41,26 @@ void fleet_attach(struct fleet *fleet, struct worker *worker, fleet_look_fn *loo
 static void fleet_tell_all(struct fleet_group *group)
 {
 	for (unsigned i = 0; i < group->fleet->seats; i++)
-		seat_post(&group->seats[i]);
+		fleet_seat_post(&group->seats[i]);
 }
 
 void fleet_touch(struct fleet_group *group)
 {
-	atomic_fetch_add_explicit(&group->version, 1, memory_order_release);
+	atomic_fetch_add(&group->version, 1);
+	/* Who waits would not pick of itself: there may be a server with room now, or none at all any more. */
+	if (fleet_waits(group, FLEET_FOR_PLACE))
+		fleet_tell_all(group);
 }
 
 void fleet_alarm(struct fleet_group *group)
 {
-	fleet_touch(group);
+	atomic_fetch_add(&group->version, 1);
 	fleet_tell_all(group);
 }
 
 uint64_t fleet_version(const struct fleet_group *group)
 {
 	return atomic_load_explicit(&group->version, memory_order_acquire);
-}
-
-/* ---- waiting for a place ---- */
-
-void fleet_wait(struct fleet_group *group, const struct worker *worker, int change)
-{
-	atomic_fetch_add(&group->seats[worker->index].waiting, (unsigned)change);
-	atomic_fetch_add(&group->waiting, (unsigned)change);
-}
-
-void fleet_on_place(struct fleet_group *group)
-{
-	unsigned workers = group->fleet->workers;
-
-	if (atomic_load(&group->waiting) == 0)
-		return;
-	/* Workers take turns, or the first would have them all. */
-	unsigned first = atomic_fetch_add_explicit(&group->turn, 1, memory_order_relaxed);
-	for (unsigned i = 0; i < workers; i++) {
-		struct fleet_seat *seat = &group->seats[(first + i) % workers];
-		if (atomic_load(&seat->waiting) == 0)
-			continue;
-		seat_post(seat);
-		return;
-	}
 }
 
 /* ---- rosters ---- */
@@ -103,6 +83,16 @@ struct roster *roster_new(struct memory *memory, unsigned most)
 
 void roster_add(struct roster *roster, struct fleet_server *server, uint32_t weight, uint32_t tier)
 {
+	for (unsigned i = 0; i < roster->count; i++) {
+		struct roster_member *member = &roster->members[i];
+		if (member->server != server)
+			continue;
+		if (member->tier == tier)
+			member->weight = (uint32_t)size_min(member->weight + weight, WEIGHT_MOST);
+		else if (tier < member->tier)
+			*member = (struct roster_member){.server = server, .weight = weight, .tier = tier};
+		return;
+	}
 	ENSURE(roster->count < roster->most);
 	roster->members[roster->count++] = (struct roster_member){
 		.server = fleet_server_retain(server),
@@ -156,46 +146,6 @@ void fleet_publish(struct fleet_group *group, struct roster *roster)
 	fleet_alarm(group);
 }
 
-/* ---- limits ---- */
-
-bool fleet_enter(struct fleet_group *group, enum fleet_gauge gauge)
-{
-	unsigned most = group->most[gauge];
-
-	if (most == FLEET_ANY)
-		return true;
-	if (atomic_fetch_add_explicit(&group->gauges[gauge].count, 1, memory_order_relaxed) < most)
-		return true;
-	atomic_fetch_sub_explicit(&group->gauges[gauge].count, 1, memory_order_relaxed);
-	return false;
-}
-
-void fleet_leave(struct fleet_group *group, enum fleet_gauge gauge)
-{
-	if (group->most[gauge] != FLEET_ANY)
-		atomic_fetch_sub_explicit(&group->gauges[gauge].count, 1, memory_order_relaxed);
-}
-
-bool fleet_gauge_read(const struct fleet_group *group, enum fleet_gauge gauge, unsigned *now, unsigned *most)
-{
-	*most = group->most[gauge];
-	*now = atomic_load_explicit(&group->gauges[gauge].count, memory_order_relaxed);
-	return *most != FLEET_ANY;
-}
-
-static unsigned limit_of(uint64_t configured)
-{
-	return configured ? (unsigned)configured : FLEET_ANY;
-}
-
-static void group_limits(struct fleet_group *group, const struct upstream_limits *limits)
-{
-	group->most[FLEET_CONNECTIONS] = limit_of(limits->connections);
-	group->most[FLEET_REQUESTS] = limit_of(limits->requests);
-	group->most[FLEET_PENDING] = (unsigned)limits->pending;
-	group->most[FLEET_RETRIES] = limit_of(limits->retries);
-}
-
 /* ---- groups ---- */
 
 /* Backups stand behind whatever priority others have. */
@@ -241,7 +191,7 @@ static bool group_init(struct fleet *fleet, struct fleet_group *group, const str
 	group->fleet = fleet;
 	group->plan = plan;
 	pthread_mutex_init(&group->lock, NULL);
-	group_limits(group, &plan->settings->limits);
+	fleet_limits_init(group);
 	group->seats = memory_alloc(fleet->memory, fleet->seats * sizeof(*group->seats));
 	if (!group->seats)
 		return false;
@@ -324,4 +274,9 @@ unsigned fleet_group_workers(const struct fleet_group *group)
 const struct upstream_plan *fleet_plan(const struct fleet_group *group)
 {
 	return group->plan;
+}
+
+bool fleet_has_before(const struct fleet_group *group)
+{
+	return group->before != NULL;
 }

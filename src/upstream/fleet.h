@@ -10,7 +10,7 @@
 #define GUISE_UPSTREAM_FLEET_H
 
 #include "core/worker.h"
-#include "net/address.h"
+#include "net/conn.h"
 #include "upstream/plan.h"
 
 #include <stdalign.h>
@@ -112,10 +112,12 @@ void fleet_attach(struct fleet *fleet, struct worker *worker, fleet_look_fn *loo
 
 const struct upstream_plan *fleet_plan(const struct fleet_group *group);
 unsigned fleet_group_workers(const struct fleet_group *group); /* fleet_workers of its fleet */
+/* It has taken servers over from a fleet that may still be at work. */
+bool fleet_has_before(const struct fleet_group *group);
 /* Held for the caller. */
 WARN_UNUSED struct roster *fleet_roster(struct fleet_group *group);
 uint64_t fleet_version(const struct fleet_group *group);
-/* Something of a server has changed: pickers look again. */
+/* Something of a server has changed: pickers look again; at once, where exchanges wait for a server. */
 void fleet_touch(struct fleet_group *group);
 /* The same, and workers look at once: exchanges may wait for the answer of a server that is down now. */
 void fleet_alarm(struct fleet_group *group);
@@ -125,7 +127,9 @@ void fleet_publish(struct fleet_group *group, struct roster *roster);
 
 /* Room for `most` members. NULL: out of memory. */
 WARN_UNUSED struct roster *roster_new(struct memory *memory, unsigned most);
-/* The server is held once more by it. */
+/*
+ * The server is held once more by it. One that is in it stays there once: in the lower tier of the two, with both weights if they are the same.
+ */
 void roster_add(struct roster *roster, struct fleet_server *server, uint32_t weight, uint32_t tier);
 void roster_sort(struct roster *roster); /* by tier, stable */
 struct roster *roster_retain(struct roster *roster);
@@ -156,18 +160,39 @@ bool fleet_server_is_well(const struct fleet_server *server, uint64_t now_ms);
 
 enum fleet_gauge { FLEET_CONNECTIONS, FLEET_REQUESTS, FLEET_PENDING, FLEET_RETRIES, FLEET_GAUGES };
 
-/*
- * So many exchanges of this worker wait for a place more, or less. Whoever makes a place tells fleet_on_place, and one of the workers whose
- * exchanges wait looks.
- */
-void fleet_wait(struct fleet_group *group, const struct worker *worker, int change);
-void fleet_on_place(struct fleet_group *group);
-
 /* One more, unless there are as many as the group's limits allow. A gauge without a limit is not kept. */
 WARN_UNUSED bool fleet_enter(struct fleet_group *group, enum fleet_gauge gauge);
 void fleet_leave(struct fleet_group *group, enum fleet_gauge gauge);
 /* How many there are now, and may be. False: it is not kept. */
 WARN_UNUSED bool fleet_gauge_read(const struct fleet_group *group, enum fleet_gauge gauge, unsigned *now,
 				  unsigned *most);
+
+/* The same for a connection of this worker. Whoever waits for one is told when it is left. */
+WARN_UNUSED bool fleet_connection_enter(struct fleet_group *group, const struct worker *worker);
+void fleet_connection_leave(struct fleet_group *group, const struct worker *worker);
+/* What was entered is left when this connection is closed. */
+void fleet_connection_give(struct fleet_group *group, struct conn *conn);
+/* Whether this worker has more than an equal share of the connections that there may be. */
+bool fleet_connections_unfair(const struct fleet_group *group, const struct worker *worker);
+
+/* ---- waiting in line ---- */
+
+/* What exchanges wait for. */
+enum fleet_line {
+	FLEET_FOR_PLACE,      /* a server that may be given more: max_connections */
+	FLEET_FOR_CONNECTION, /* limits.connections */
+	FLEET_LINES,
+};
+
+/* So many of this worker wait more, or less. */
+void fleet_wait(struct fleet_group *group, const struct worker *worker, enum fleet_line line, int change);
+bool fleet_waits(const struct fleet_group *group, enum fleet_line line); /* anybody, on any worker */
+/*
+ * There is something for one of those in line. Workers whose exchanges wait take turns: true if it is the turn of `worker` itself (NULL: of nobody),
+ * which looks; else another one looks soon.
+ */
+bool fleet_on_place(struct fleet_group *group, enum fleet_line line, const struct worker *worker);
+/* All other workers look soon. */
+void fleet_call_others(struct fleet_group *group, const struct worker *worker);
 
 #endif

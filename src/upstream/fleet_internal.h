@@ -15,14 +15,15 @@ enum {
 
 #define FLEET_ANY UINT_MAX
 
-/* A worker at a group: its letter, and how many of its exchanges wait for a place. */
+/* A worker at a group: its letter, how many wait there, and for what. */
 struct fleet_seat {
 	struct fleet *fleet;
 	size_t group;
 	struct worker *worker; /* NULL: not attached */
 	struct letter letter;
 	atomic_bool posted;
-	atomic_uint waiting;
+	atomic_uint waiting[FLEET_LINES];
+	unsigned connections; /* of this worker, if they are limited; its own */
 };
 
 /* On a cache line of its own. */
@@ -35,12 +36,12 @@ struct fleet_group {
 	struct fleet *fleet;
 	const struct upstream_plan *plan;
 	struct roster *before; /* of the same group in the fleet before: its servers are taken over; NULL: none */
-	pthread_mutex_t lock; /* around the next one */
+	pthread_mutex_t lock; /* around the next one, and around an ejection (outlier.c) */
 	struct roster *roster;
 	struct fleet_seat *seats; /* by worker->index */
 	atomic_uint_fast64_t version;
-	atomic_uint waiting, turn;
-	atomic_uint ejected;         /* servers, see outlier.h */
+	atomic_uint waiting[FLEET_LINES], turn[FLEET_LINES];
+	struct conn_watch watch;     /* of connections that are counted */
 	unsigned most[FLEET_GAUGES]; /* FLEET_ANY: not kept */
 	struct fleet_gauge_count gauges[FLEET_GAUGES];
 };
@@ -54,6 +55,12 @@ struct fleet {
 	size_t count;
 	struct fleet_group groups[];
 };
+
+/* fleet.c: the worker looks soon. */
+void fleet_seat_post(struct fleet_seat *seat);
+
+/* fleet_limits.c */
+void fleet_limits_init(struct fleet_group *group);
 
 /* A name whose addresses are servers of their own, or that stands for SRV records. */
 bool fleet_is_discovered(const struct upstream_server_settings *server);

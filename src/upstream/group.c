@@ -4,6 +4,7 @@
 #include "upstream/group.h"
 
 #include "upstream/attempt_internal.h"
+#include "upstream/connections_internal.h"
 #include "upstream/group_internal.h"
 #include "upstream/origin.h"
 #include "upstream/queue_internal.h"
@@ -46,6 +47,11 @@ static void server_on_pool_empty(struct session_pool *pool)
 	server_consider_end(CONTAINER_OF(pool, struct upstream_server, pool));
 }
 
+static void server_on_pool_room(struct session_pool *pool)
+{
+	connections_on_session(CONTAINER_OF(pool, struct upstream_server, pool)->group);
+}
+
 struct upstream_server *upstream_server_new(struct upstream_group *group, struct fleet_server *fleet)
 {
 	struct worker *worker = group->worker;
@@ -64,6 +70,7 @@ struct upstream_server *upstream_server_new(struct upstream_group *group, struct
 	loop_task_init(&server->retire, server_free);
 	session_pool_init(&server->pool, worker, (uint32_t)size_min(group->settings->keepalive, UINT32_MAX),
 			  server_on_pool_empty);
+	server->pool.on_room = server_on_pool_room;
 	upstream_secure_server_init(server);
 	return server;
 }
@@ -114,6 +121,7 @@ static bool group_init(struct upstream_group *group, struct worker *worker, stru
 	group->settings = group->plan->settings;
 	list_init(&group->leaving);
 	upstream_queue_init(group);
+	connections_init(group);
 	retry_budget_init(&group->budget, &group->settings->retry_budget, fleet_workers(fleet),
 			  worker->loop.now);
 	if (!upstream_secure_init(group))
@@ -156,6 +164,7 @@ static void room_look(struct worker *worker, size_t index)
 	upstream_group_refresh(group);
 	upstream_tell_down(group);
 	upstream_queue_serve(group);
+	connections_serve(group);
 	if (room->on_look)
 		room->on_look(room->look_owner, index);
 }

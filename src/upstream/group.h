@@ -70,7 +70,9 @@ struct upstream_group {
 	struct retry_budget budget;
 	struct latency_digest latencies; /* for hedging */
 	struct link queue;               /* struct upstream_wait, the first one first */
-	struct loop_task serve;          /* the queue */
+	struct timer queue_again;        /* it is served again, while it is not empty */
+	struct link starved;             /* struct attempt: that wait for limits.connections */
+	struct loop_task serve;          /* both */
 	unsigned mirrors;                /* requests on their way to it of which nobody waits for the answer */
 };
 

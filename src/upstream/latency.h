@@ -7,7 +7,7 @@
 
 #include "core/base.h"
 
-enum { LATENCY_BUCKETS = 96 }; /* from 64 µs to about 20 hours */
+enum { LATENCY_BUCKETS = 96 }; /* from 64 µs to about a quarter of an hour */
 
 struct latency_digest {
 	uint32_t counts[LATENCY_BUCKETS];

@@ -30,18 +30,33 @@ static void tell_balance(const struct upstream_server *server)
 
 /* ---- tickets ---- */
 
+/*
+ * One more in flight, unless there are as many as there may be. Never too many, not even for a moment: who looked in that moment would wait for a place
+ * that nobody gives back.
+ */
+static bool count_in(struct fleet_server *server)
+{
+	unsigned now = atomic_load_explicit(&server->in_flight, memory_order_relaxed);
+
+	if (!server->most) {
+		atomic_fetch_add_explicit(&server->in_flight, 1, memory_order_relaxed);
+		return true;
+	}
+	do {
+		if (now >= server->most)
+			return false;
+	} while (!atomic_compare_exchange_weak(&server->in_flight, &now, now + 1));
+	return true;
+}
+
 /* False: other workers have taken the last place. */
 static bool ticket_enter(struct upstream_ticket *ticket, struct upstream_server *server)
 {
-	atomic_uint *in_flight = &server->fleet->in_flight;
-	unsigned most = server->fleet->most;
+	bool counted = server->group->view->counts;
 
-	ticket->counted = server->group->view->counts;
-	if (ticket->counted && atomic_fetch_add_explicit(in_flight, 1, memory_order_relaxed) >= most && most) {
-		atomic_fetch_sub_explicit(in_flight, 1, memory_order_relaxed);
-		ticket->counted = false;
+	if (counted && !count_in(server->fleet))
 		return false;
-	}
+	ticket->counted = counted;
 	ticket->server = server;
 	ticket->began_us = server->group->worker->loop.now_us;
 	list_push(&server->waiting, &ticket->link);
@@ -84,7 +99,8 @@ void upstream_release(struct upstream_ticket *ticket)
 	ticket->server = NULL;
 	counter_add(&counters_of(server)->running, UINT64_MAX);
 	if (ticket->counted) {
-		atomic_fetch_sub_explicit(&server->fleet->in_flight, 1, memory_order_relaxed);
+		/* In one order with the count of those that wait (queue.c): one of the two is seen by the other side. */
+		atomic_fetch_sub(&server->fleet->in_flight, 1);
 		tell_balance(server);
 		if (server->fleet->most)
 			upstream_queue_on_place(server->group);
@@ -110,7 +126,7 @@ void upstream_on_answer(struct upstream_ticket *ticket, unsigned status)
 	if (!server->gone)
 		balance_on_latency(&group->view->tiers[server->tier].balance, server->index, latency,
 				   loop->now_us);
-	outlier_on_answer(group->fleet, server->fleet, status, loop->now);
+	outlier_on_answer(group->fleet, server->fleet, status, group->worker);
 }
 
 void upstream_on_failure(struct upstream_ticket *ticket, const struct error *error)
@@ -119,8 +135,10 @@ void upstream_on_failure(struct upstream_ticket *ticket, const struct error *err
 	struct upstream_group *group = server->group;
 
 	upstream_ticket_settle(ticket);
+	if (!outlier_is_failure(error))
+		return;
 	counter_add(&counters_of(server)->failures, 1);
-	outlier_on_failure(group->fleet, server->fleet, error, group->worker->loop.now);
+	outlier_on_failure(group->fleet, server->fleet, error, group->worker);
 }
 
 /* ---- servers that go down ---- */

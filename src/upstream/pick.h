@@ -38,13 +38,13 @@ enum upstream_pick {
 WARN_UNUSED enum upstream_pick upstream_pick(struct upstream_group *group, const struct upstream_query *query,
 					     struct upstream_ticket *ticket);
 
-/* Whether another server than this one, not tried yet, may be picked now. */
+/* Whether another server than this one, not tried yet, may be picked now and has room. */
 bool upstream_has_another(struct upstream_group *group, const struct upstream_query *query,
 			  const struct upstream_server *this);
 
 /* The head of a final response has come. Once for each ticket, like the next one, or neither if the client went away. */
 void upstream_on_answer(struct upstream_ticket *ticket, unsigned status);
-/* The server failed: could not be reached, broke, was late. */
+/* The server failed: could not be reached, broke, was late. What is not its fault is not held against it. */
 void upstream_on_failure(struct upstream_ticket *ticket, const struct error *error);
 /* Is waited for no longer, or has answered: on_down does not come any more. */
 void upstream_ticket_settle(struct upstream_ticket *ticket);
@@ -67,13 +67,19 @@ struct upstream_wait_ops {
 struct upstream_wait {
 	const struct upstream_wait_ops *ops;
 	struct upstream_group *group; /* NULL: does not wait */
+	bool choosy; /* not every server will do: others are asked when this one finds no room */
 	struct link link;
 	struct timer timer;
 };
 
-/* False: as many wait as may. */
+/* False: as many wait as may. `choosy`: see above. */
 WARN_UNUSED bool upstream_wait_start(struct upstream_wait *wait, struct upstream_group *group,
-				     const struct upstream_wait_ops *ops);
+				     const struct upstream_wait_ops *ops, bool choosy);
+/* Others of this worker wait already: who comes now waits behind them. */
+static inline bool upstream_has_queue(const struct upstream_group *group)
+{
+	return !list_empty(&group->queue);
+}
 void upstream_wait_cancel(struct upstream_wait *wait); /* harmless when it does not wait */
 
 #endif

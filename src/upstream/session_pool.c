@@ -56,6 +56,12 @@ static void session_pool_put_busy(struct session_pool *pool, struct session *ses
 	pool->busy_count++;
 }
 
+static void session_pool_tell_room(struct session_pool *pool)
+{
+	if (pool->on_room)
+		pool->on_room(pool);
+}
+
 static void session_on_ready(struct session *session)
 {
 	struct session_pool *pool = session->owner;
@@ -63,6 +69,7 @@ static void session_on_ready(struct session *session)
 	if (session->running > 0) {
 		if (list_empty(&session->link))
 			session_pool_put_busy(pool, session);
+		session_pool_tell_room(pool);
 		return;
 	}
 	if (!list_empty(&session->link))
@@ -73,6 +80,7 @@ static void session_on_ready(struct session *session)
 		return;
 	}
 	session_pool_put_idle(pool, session);
+	session_pool_tell_room(pool);
 }
 
 static void session_on_gone(struct session *session)
@@ -100,6 +108,14 @@ void session_pool_drain(struct session_pool *pool)
 {
 	for (uint32_t left = pool->idle_count; left > 0; left--)
 		session_discard(CONTAINER_OF(pool->ready.prev, struct session, link));
+}
+
+bool session_pool_close_idle(struct session_pool *pool)
+{
+	if (pool->idle_count == 0)
+		return false;
+	session_discard(CONTAINER_OF(pool->ready.prev, struct session, link));
+	return true;
 }
 
 void session_pool_fini(struct session_pool *pool)
@@ -163,4 +179,6 @@ void session_pool_settle(struct session_pool *pool, struct session *session)
 		return;
 	if (pool->idle_count > pool->keep || pool->worker->draining)
 		session_discard(session);
+	else
+		session_pool_tell_room(pool);
 }

@@ -10,6 +10,7 @@
 
 struct session_pool;
 typedef void session_pool_empty_fn(struct session_pool *pool);
+typedef void session_pool_room_fn(struct session_pool *pool); /* nothing may be taken or closed inside */
 
 /* Idle sessions of many pools, the one that is idle for longest first: it goes when there are too many. */
 struct session_rest {
@@ -26,6 +27,7 @@ struct session_pool {
 	uint32_t open;             /* all, with room or without */
 	struct session_rest *rest; /* shared with other pools; may be NULL */
 	session_pool_empty_fn *on_empty; /* the last session has ended; may be NULL */
+	session_pool_room_fn *on_room;   /* a session has room that had none, or is idle; may be NULL */
 };
 
 /* For the codec that opens a session for a pool; the owner is the pool. */
@@ -38,6 +40,9 @@ void session_pool_fini(struct session_pool *pool);
 
 /* Closes the idle sessions; others end with their last exchange, since the worker drains. The pool may be gone afterwards (on_empty). */
 void session_pool_drain(struct session_pool *pool);
+
+/* Closes the session that is idle for longest. False: there is none. */
+bool session_pool_close_idle(struct session_pool *pool);
 
 /* A session with room, to be opened at once or discarded; NULL: there is none. */
 struct session *session_pool_take(struct session_pool *pool);

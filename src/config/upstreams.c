@@ -164,6 +164,15 @@ static struct upstream_timeouts plan_timeouts(const struct timeouts_settings *gl
 	};
 }
 
+static void check_sticky(const struct sticky_settings *sticky, struct diagnostics *diagnostics)
+{
+	if (sticky->cookie.len && !sticky->secret.len)
+		diagnostics_warning(
+			diagnostics, sticky->cookie.place,
+			"after a restart clients may go to other servers: cookies are sealed with a secret made at start "
+			"(\"secret\" gives one that stays)");
+}
+
 /* What was checked when it was read. */
 static void plan_hand_over(struct upstream_plan *plan)
 {
@@ -200,6 +209,7 @@ bool upstreams_plan(struct snapshot *snapshot, const char *base, struct diagnost
 		plan_hand_over(&plans[i]);
 		plan_tls(&reading, &system);
 		check_protocols(&snapshot->upstreams[i], diagnostics);
+		check_sticky(&snapshot->upstreams[i].sticky, diagnostics);
 	}
 	tls_trust_release(system);
 	return true;

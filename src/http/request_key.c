@@ -51,22 +51,33 @@ static struct span unquoted(struct span value)
 	return value;
 }
 
+bool cookie_next(struct span *rest, struct cookie_pair *cookie)
+{
+	if (rest->len == 0)
+		return false;
+	*cookie = (struct cookie_pair){.name = {0}};
+	span_cut(*rest, ';', &cookie->text, rest);
+	if (!span_cut(span_trim(cookie->text), '=', &cookie->name, &cookie->value))
+		cookie->name = (struct span){0};
+	cookie->value = unquoted(cookie->value);
+	return true;
+}
+
 bool request_cookie(const struct http_fields *fields, struct span name, struct span *value)
 {
 	const struct http_field *field;
+	struct cookie_pair cookie;
 	uint32_t at = 0;
 
 	while ((field = http_fields_next(fields, &at))) {
-		struct span rest = field->value, pair;
+		struct span rest = field->value;
 		if (field->id != HTTP_FIELD_COOKIE)
 			continue;
-		while (rest.len) {
-			struct span cookie;
-			span_cut(rest, ';', &pair, &rest);
-			if (span_cut(span_trim(pair), '=', &cookie, value) && span_equal(cookie, name)) {
-				*value = unquoted(*value);
-				return true;
-			}
+		while (cookie_next(&rest, &cookie)) {
+			if (!span_equal(cookie.name, name))
+				continue;
+			*value = cookie.value;
+			return true;
 		}
 	}
 	return false;

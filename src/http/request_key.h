@@ -32,6 +32,15 @@ const char *request_key_check(const char *text, size_t len);
 WARN_UNUSED bool request_key_hash(const struct request_key *key, const struct http_head *head,
 				  const struct address *client, uint64_t *hash);
 
+/* One cookie of a Cookie field (RFC 6265 4.2.1). */
+struct cookie_pair {
+	struct span text;        /* as it stands between semicolons, with its spaces */
+	struct span name, value; /* without quotes; the name is empty if it has no "=" */
+};
+
+/* Walks the cookies of one field: start with *rest = its value; false at the end. */
+WARN_UNUSED bool cookie_next(struct span *rest, struct cookie_pair *cookie);
+
 /* The first value of a cookie in a request (RFC 6265 4.2.1), without quotes. False: there is none. */
 WARN_UNUSED bool request_cookie(const struct http_fields *fields, struct span name, struct span *value);
 

@@ -5,6 +5,7 @@
 
 #include "proxy/hedge.h"
 #include "proxy/proxy_internal.h"
+#include "proxy/sticky.h"
 
 static struct proxy_exchange *hand_over_owner(struct hand_over *hand)
 {
@@ -400,7 +401,7 @@ static void hand_over_on_down(struct upstream_ticket *ticket)
 
 /* ---- the life of it ---- */
 
-void hand_over_choose(struct exchange *x, struct proxy_exchange *p, struct upstream_group *group)
+bool hand_over_choose(struct exchange *x, struct proxy_exchange *p, struct upstream_group *group)
 {
 	const struct http_head *head = p->listener->face == PROXY_TCP ? NULL : &x->request;
 	uint64_t *hash = &p->hand_over.query.hash;
@@ -408,6 +409,7 @@ void hand_over_choose(struct exchange *x, struct proxy_exchange *p, struct upstr
 	if (balance_algorithms[group->settings->balance]->keyed &&
 	    !request_key_hash(&group->plan->hash, head, &p->origin.client, hash))
 		*hash = random_next(&x->worker->random);
+	return !head || sticky_read(x, group, &p->hand_over.query);
 }
 
 void hand_over_begin(struct exchange *x, struct proxy_exchange *p, struct upstream_group *group)

@@ -37,8 +37,8 @@ struct hand_over {
  */
 bool hand_over_is_safe(const struct exchange *x, const struct error *error);
 
-/* Notes what of the request decides which server it goes to. Before the request is changed for servers. */
-void hand_over_choose(struct exchange *x, struct proxy_exchange *p, struct upstream_group *group);
+/* Notes what of the request decides which server it goes to. Before the request is changed for servers. False: out of memory. */
+WARN_UNUSED bool hand_over_choose(struct exchange *x, struct proxy_exchange *p, struct upstream_group *group);
 /* Picks a server and begins the first try. */
 void hand_over_begin(struct exchange *x, struct proxy_exchange *p, struct upstream_group *group);
 /* The try failed, and its stream is gone: another one if that is safe and there is one, else the exchange fails. */

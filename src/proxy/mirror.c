@@ -112,8 +112,10 @@ static void mirror_on_request(struct exchange *x)
 	struct proxy_exchange *own = proxy_exchange(x);
 	struct mirror *mirror = CONTAINER_OF(own, struct mirror, own);
 
-	hand_over_choose(x, own, mirror->group);
-	hand_over_begin(x, own, mirror->group);
+	if (hand_over_choose(x, own, mirror->group))
+		hand_over_begin(x, own, mirror->group);
+	else
+		exchange_fail(x, &(struct error){.code = ERROR_MEMORY});
 }
 
 static void mirror_on_response(struct exchange *x)

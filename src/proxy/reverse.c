@@ -4,6 +4,7 @@
 #include "mask/edit.h"
 #include "proxy/mirror.h"
 #include "proxy/proxy_internal.h"
+#include "proxy/sticky.h"
 #include "route/split.h"
 
 /* ---- phases ---- */
@@ -112,7 +113,8 @@ static enum phase_result reverse_choose(struct exchange *x, struct proxy_exchang
 	p->group = route->split ?
 			   split_choose(route->split, &x->request, &p->origin.client, &x->worker->random) :
 			   route->group;
-	hand_over_choose(x, p, upstream_group(x->worker, p->group));
+	if (!hand_over_choose(x, p, upstream_group(x->worker, p->group)))
+		return phase_fail(x, ERROR_MEMORY, NULL);
 	return PHASE_NEXT;
 }
 
@@ -239,6 +241,12 @@ bool reverse_mask_response(struct exchange *x, struct proxy_exchange *p)
 
 	return tls_policy_response(x, p, &x->response.fields) &&
 	       edits_apply(p->match.route->response, &x->response.fields, &context);
+}
+
+bool reverse_stick(struct exchange *x, struct proxy_exchange *p)
+{
+	return sticky_write(x, &p->hand_over.query, &p->hand_over.ticket,
+			    span_equal(p->origin.scheme, SPAN("https")));
 }
 
 /* Heads and trailers beside the final head: what the route hides is hidden there too, nothing is added. */

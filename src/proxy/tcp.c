@@ -399,7 +399,8 @@ static enum phase_result tcp_choose(struct exchange *x, struct proxy_exchange *p
 
 	p->group = route->split ? split_choose(route->split, NULL, &p->origin.client, &x->worker->random) :
 				  route->group;
-	hand_over_choose(x, p, upstream_group(x->worker, p->group));
+	if (!hand_over_choose(x, p, upstream_group(x->worker, p->group)))
+		return phase_fail(x, ERROR_MEMORY, NULL);
 	return PHASE_NEXT;
 }
 

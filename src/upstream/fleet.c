@@ -196,6 +196,8 @@ static bool group_init(struct fleet *fleet, struct fleet_group *group, const str
 	if (!group->seats)
 		return false;
 	memset(group->seats, 0, fleet->seats * sizeof(*group->seats));
+	if (!fleet_sticky_init(group, previous ? fleet_group_find(previous, name) : NULL))
+		return false;
 	struct fleet_group *before =
 		previous && previous->workers == fleet->workers ? fleet_group_find(previous, name) : NULL;
 	if (before)
@@ -210,6 +212,7 @@ static void group_fini(struct fleet *fleet, struct fleet_group *group)
 	if (group->seats)
 		memory_free(fleet->memory, group->seats, fleet->seats * sizeof(*group->seats));
 	pthread_mutex_destroy(&group->lock);
+	explicit_bzero(group->sticky_key, sizeof(group->sticky_key));
 }
 
 struct fleet *fleet_new(struct memory *memory, const struct upstream_plan *plans, size_t count,

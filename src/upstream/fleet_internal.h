@@ -4,6 +4,7 @@
 #ifndef GUISE_UPSTREAM_FLEET_INTERNAL_H
 #define GUISE_UPSTREAM_FLEET_INTERNAL_H
 
+#include "tls/seal.h"
 #include "upstream/fleet.h"
 
 #include <limits.h>
@@ -43,6 +44,7 @@ struct fleet_group {
 	atomic_uint waiting[FLEET_LINES], turn[FLEET_LINES];
 	struct conn_watch watch;     /* of connections that are counted */
 	unsigned most[FLEET_GAUGES]; /* FLEET_ANY: not kept */
+	uint8_t sticky_key[SEAL_KEY];
 	struct fleet_gauge_count gauges[FLEET_GAUGES];
 };
 
@@ -56,6 +58,8 @@ struct fleet {
 	struct fleet_group groups[];
 };
 
+/* The key that the group's cookies are sealed with; `before`: the group of this name in the fleet before, or NULL. False: out of memory. */
+WARN_UNUSED bool fleet_sticky_init(struct fleet_group *group, const struct fleet_group *before);
 /* fleet.c: the worker looks soon. */
 void fleet_seat_post(struct fleet_seat *seat);
 

@@ -124,7 +124,7 @@ static bool group_init(struct upstream_group *group, struct worker *worker, stru
 	connections_init(group);
 	retry_budget_init(&group->budget, &group->settings->retry_budget, fleet_workers(fleet),
 			  worker->loop.now);
-	if (!upstream_secure_init(group))
+	if (!upstream_secure_init(group) || !upstream_sticky_init(group))
 		return false;
 	group->version = fleet_version(group->fleet);
 	return upstream_view_apply(group);
@@ -153,6 +153,7 @@ static void group_fini(struct upstream_group *group)
 		server_free(&CONTAINER_OF(list_pop(&group->leaving), struct upstream_server, link)->retire);
 	upstream_view_free(group, group->view);
 	group->view = NULL;
+	upstream_sticky_fini(group);
 	upstream_secure_fini(group);
 }
 

@@ -7,6 +7,7 @@
 
 #include "balance/balance.h"
 #include "tls/client.h"
+#include "tls/seal.h"
 #include "upstream/budget.h"
 #include "upstream/fleet.h"
 #include "upstream/latency.h"
@@ -69,6 +70,7 @@ struct upstream_group {
 	uint64_t look_again_ms; /* loop clock: something changes by then; UINT64_MAX: nothing does */
 	struct retry_budget budget;
 	struct latency_digest latencies; /* for hedging */
+	struct seal *sticky;             /* what cookies are sealed with; NULL: nobody sticks */
 	struct link queue;               /* struct upstream_wait, the first one first */
 	struct timer queue_again;        /* it is served again, while it is not empty */
 	struct link starved;             /* struct attempt: that wait for limits.connections */

@@ -17,6 +17,10 @@ WARN_UNUSED bool upstream_view_apply(struct upstream_group *group);
 void upstream_view_free(struct upstream_group *group,
 			struct upstream_view *view); /* not its servers; NULL is fine */
 
+/* sticky.c: harmless for a group that is not sticky. False: out of memory. */
+WARN_UNUSED bool upstream_sticky_init(struct upstream_group *group);
+void upstream_sticky_fini(struct upstream_group *group);
+
 /* pick.c: tickets whose servers are down are told. */
 void upstream_tell_down(struct upstream_group *group);
 

@@ -135,8 +135,9 @@ const struct setting sticky_rows[] = {
 		.key = "cookie",
 		.kind = SETTING_TEXT,
 		.offset = offsetof(struct sticky_settings, cookie),
+		.required = true,
 		.check = check_cookie,
-		.summary = "The name of the cookie.",
+		.summary = "The name of the cookie, one for each group. Its value tells a client nothing, and servers do not see it.",
 		.example = "lb",
 	},
 	{

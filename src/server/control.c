@@ -5,7 +5,8 @@
 
 #include "server/server_internal.h"
 #include "tls/server.h"
-#include "upstream/group.h"
+#include "upstream/health.h"
+#include "upstream/outlier.h"
 
 struct control {
 	struct worker worker;
@@ -13,13 +14,16 @@ struct control {
 	pthread_t thread;
 	bool started;
 	struct letter order; /* to end */
+	struct health *health;
+	struct outliers *outliers;
 };
 
 /* Something has changed in a group, and its view here is up to date. */
 static void control_on_look(void *owner, size_t group)
 {
-	(void)owner;
-	(void)group;
+	struct control *control = owner;
+
+	health_look(control->health, group);
 }
 
 struct control *control_new(struct server *server)
@@ -31,6 +35,10 @@ struct control *control_new(struct server *server)
 		return NULL;
 	control->server = server;
 	if (!rooms_init(&control->worker, server, 1))
+		goto fail;
+	control->health = health_start(&control->worker);
+	control->outliers = outliers_start(&control->worker);
+	if (!control->health || !control->outliers)
 		goto fail;
 	upstream_on_look(&control->worker, control_on_look, control);
 	return control;
@@ -75,6 +83,8 @@ void control_free(struct control *control)
 {
 	if (!control)
 		return;
+	outliers_stop(control->outliers);
+	health_stop(control->health);
 	rooms_fini(&control->worker);
 	if (control->worker.slots[WORKER_SLOT_TLS])
 		tls_room_fini(&control->worker);

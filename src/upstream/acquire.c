@@ -36,7 +36,7 @@ static struct attempt *acquire_find(const struct acquire *acquire)
 		struct attempt *attempt = CONTAINER_OF(link, struct attempt, link);
 		if (!attempt->shared)
 			return NULL;
-		if (attempt->waiting < room)
+		if (attempt->waiting < room && attempt->port == acquire->wish.port)
 			return attempt;
 	}
 	return NULL;
@@ -53,7 +53,7 @@ static bool acquire_begin(struct acquire *acquire)
 		acquire_wait(acquire, attempt);
 		return true;
 	}
-	attempt = attempt_new(acquire->group, acquire->server, acquire->wish.kind);
+	attempt = attempt_new(acquire->group, acquire->server, &acquire->wish);
 	if (!attempt)
 		return false;
 	acquire_wait(acquire, attempt);

@@ -27,6 +27,8 @@ enum acquire_kind {
 	ACQUIRE_SESSION,
 	ACQUIRE_HTTP1, /* a session of HTTP/1.1, for what only that can do */
 	ACQUIRE_CONN,  /* a connection without a codec */
+	ACQUIRE_CLEAR, /* the same, and without TLS, whatever the group has */
+	ACQUIRE_TLS, /* the same, with TLS: the group's, or, where it has none, any that comes about, verified by nobody */
 };
 
 /* The addresses are what a PROXY header says, and borrowed until the end. */
@@ -35,6 +37,7 @@ struct acquire_wish {
 	const struct address *source;      /* the client */
 	const struct address *destination; /* where it connected to */
 	bool fresh;                        /* what is put into the pool meanwhile will not do */
+	uint16_t port; /* instead of the server's own; 0: that one. Not where others use its sessions: they would get there too */
 };
 
 struct acquire {

@@ -171,7 +171,7 @@ static void attempt_open(struct attempt *attempt)
 	const struct tls_info *info = tls_conn_info(attempt->conn);
 
 	conn_adopt(attempt->conn, NULL, NULL);
-	if (attempt->kind == ACQUIRE_CONN) {
+	if (attempt->kind >= ACQUIRE_CONN) {
 		attempt_done(attempt, &(struct attempt_result){.conn = attempt->conn});
 	} else if (!attempt_speaks_http2(attempt, info)) {
 		if (attempt->waiting > 0)
@@ -241,6 +241,12 @@ static bool attempt_write_header(struct attempt *attempt, enum proxy_protocol ve
 
 /* ---- connecting ---- */
 
+static bool attempt_is_secure(const struct attempt *attempt)
+{
+	return attempt->kind == ACQUIRE_TLS ||
+	       (attempt->kind != ACQUIRE_CLEAR && upstream_is_secure(attempt->group));
+}
+
 static void attempt_on_connected(struct connector *connector, struct conn *conn, const struct error *error)
 {
 	struct attempt *attempt = CONTAINER_OF(connector, struct attempt, connector);
@@ -255,7 +261,7 @@ static void attempt_on_connected(struct connector *connector, struct conn *conn,
 	attempt->counted = false;
 	if (version != PROXY_PROTOCOL_OFF && !attempt_write_header(attempt, version))
 		attempt_fail(attempt, error_make(ERROR_MEMORY, NULL));
-	else if (!upstream_is_secure(attempt->group))
+	else if (!attempt_is_secure(attempt))
 		attempt_open(attempt);
 	else if (version != PROXY_PROTOCOL_OFF)
 		attempt_greet(attempt);
@@ -274,7 +280,8 @@ static void attempt_on_refused(struct loop_task *task)
 								   "may, and too many wait for one"));
 }
 
-struct attempt *attempt_new(struct upstream_group *group, struct upstream_server *server, enum acquire_kind kind)
+struct attempt *attempt_new(struct upstream_group *group, struct upstream_server *server,
+			    const struct acquire_wish *wish)
 {
 	struct worker *worker = server->pool.worker;
 	struct attempt *attempt = memory_alloc(worker->memory, sizeof(*attempt));
@@ -285,8 +292,9 @@ struct attempt *attempt_new(struct upstream_group *group, struct upstream_server
 		.worker = worker,
 		.group = group,
 		.server = server,
-		.kind = (uint8_t)kind,
-		.shared = kind == ACQUIRE_SESSION && server->speaks != UPSTREAM_SPEAKS_HTTP1,
+		.kind = (uint8_t)wish->kind,
+		.port = wish->port,
+		.shared = wish->kind == ACQUIRE_SESSION && server->speaks != UPSTREAM_SPEAKS_HTTP1,
 	};
 	upstream_server_use(server);
 	list_init(&attempt->waiters);
@@ -318,14 +326,17 @@ void attempt_start(struct attempt *attempt)
 void attempt_begin(struct attempt *attempt)
 {
 	const struct fleet_server *server = attempt->server->fleet;
+	struct address address = server->address;
+	uint16_t port = attempt->port ? attempt->port : server->port;
 
 	if (attempt->state == ATTEMPT_WAITING)
 		connections_leave(attempt);
 	loop_timer_stop(&attempt->worker->loop, &attempt->timer);
 	attempt->counted = true;
 	attempt_set_state(attempt, ATTEMPT_CONNECTING);
-	connector_start(&attempt->connector, attempt->worker, &connector_ops, &server->address, server->host,
-			server->port, attempt->group->plan->timeouts.connect);
+	address.port = port;
+	connector_start(&attempt->connector, attempt->worker, &connector_ops, &address, server->host, port,
+			attempt->group->plan->timeouts.connect);
 }
 
 void attempt_stop(struct attempt *attempt)

@@ -33,6 +33,7 @@ struct attempt {
 	uint32_t waiting;        /* of them */
 	uint8_t state;           /* enum attempt_state */
 	uint8_t kind;            /* enum acquire_kind */
+	uint16_t port;           /* as wished */
 	bool shared;             /* others may join, and it goes on when nobody waits any more */
 	bool counted;            /* as a connection, which there is none of yet */
 	struct loop_task retire;
@@ -40,7 +41,7 @@ struct attempt {
 
 /* Among the server's attempts, nobody waiting yet. NULL: out of memory. */
 WARN_UNUSED struct attempt *attempt_new(struct upstream_group *group, struct upstream_server *server,
-					enum acquire_kind kind);
+					const struct acquire_wish *wish);
 /* Starts, for the one that waits now; or gets in line, where the group has as many connections as it may. */
 void attempt_start(struct attempt *attempt);
 /* Its connection is counted, and may be made. */

@@ -20,6 +20,7 @@ enum upstream_speaks {
 };
 
 /* Lives as long as it is in the roster, and then until nobody uses it any more. */
+struct health_check;
 struct upstream_server {
 	struct fleet_server *fleet; /* held */
 	struct upstream_group *group;
@@ -32,7 +33,8 @@ struct upstream_server {
 	uint32_t users;       /* tickets and attempts */
 	unsigned tier, index; /* where it stands in the view */
 	struct tls_peer peer;
-	struct link link; /* upstream_group.leaving, when gone */
+	struct health_check *check; /* on the control thread; NULL: none */
+	struct link link;           /* upstream_group.leaving, when gone */
 	struct loop_task retire;
 };
 

@@ -9,7 +9,7 @@
 /* RFC 9113 3.2, RFC 7301 3.1: what we offer is what we would speak. */
 static enum tls_alpn upstream_alpn(const struct upstream_settings *settings, enum acquire_kind kind)
 {
-	if (kind == ACQUIRE_CONN)
+	if (kind >= ACQUIRE_CONN)
 		return TLS_ALPN_NONE; /* whatever the client speaks is not ours to say */
 	if (kind == ACQUIRE_HTTP1 || settings->proxy_protocol != PROXY_PROTOCOL_OFF)
 		return TLS_ALPN_HTTP1;
@@ -32,7 +32,7 @@ static struct tls_client *upstream_tls(struct upstream_group *group, struct work
 		.trust = plan->trust,
 		.minimum = (enum tls_version)plan->settings->tls.minimum,
 		.alpn = alpn,
-		.sni = plan->settings->tls.sni,
+		.sni = plan->settings->tls.sni || !upstream_is_secure(group),
 		.certificate = plan->certificate,
 		.key = plan->key,
 	};
@@ -53,7 +53,9 @@ static struct span server_name(const struct upstream_server *server,
 
 	if (settings->name.len)
 		return span_make(settings->name.text, settings->name.len);
-	if (name.len == 0 && fleet->address.family != ADDRESS_UNIX) {
+	if (fleet->address.family == ADDRESS_UNIX)
+		return SPAN("localhost"); /* a group with TLS names another one */
+	if (name.len == 0) {
 		size_t colon = fleet->text.len;
 		while (fleet->text.at[--colon] != ':') {
 		}
@@ -79,14 +81,12 @@ void upstream_secure_fini(struct upstream_group *group)
 
 void upstream_secure_server_init(struct upstream_server *server)
 {
-	if (upstream_is_secure(server->group))
-		tls_peer_init(&server->peer, server_name(server, &server->group->settings->tls));
+	tls_peer_init(&server->peer, server_name(server, &server->group->settings->tls));
 }
 
 void upstream_secure_server_fini(struct upstream_server *server)
 {
-	if (upstream_is_secure(server->group))
-		tls_peer_fini(&server->peer);
+	tls_peer_fini(&server->peer);
 }
 
 bool upstream_secure(struct upstream_group *group, struct upstream_server *server, struct conn *conn,

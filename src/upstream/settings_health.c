@@ -103,7 +103,7 @@ const struct setting health_rows[] = {
 		.offset = offsetof(struct health_settings, jitter),
 		.fallback = "10",
 		.max = 100,
-		.summary = "The interval varies by up to this percentage, so that checks do not all come at once.",
+		.summary = "Intervals are shorter by up to this percentage, by chance, so that checks do not all come at once.",
 		.example = "20",
 	},
 	{

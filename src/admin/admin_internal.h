@@ -45,6 +45,8 @@ WARN_UNUSED struct fleet_group *admin_group(struct admin_call *call, struct span
 
 /* upstreams.c */
 admin_resource_fn admin_upstreams_get, admin_upstream_get, admin_server_get;
+/* explain.c */
+admin_resource_fn admin_explain_get;
 /* order.c */
 admin_resource_fn admin_server_post;
 

@@ -13,8 +13,9 @@
 #include <unistd.h>
 
 const struct command *const commands[] = {
-	&command_run,    &command_check,   &command_forward,      &command_reverse,
-	&command_schema, &command_version, &command_help_command, NULL,
+	&command_run,     &command_check,        &command_explain,
+	&command_forward, &command_reverse,      &command_schema,
+	&command_version, &command_help_command, NULL,
 };
 
 enum { OPTIONS_MAX = 16, VALUE_HELP = 1000, VALUE_FIRST = 1001 };
@@ -171,8 +172,9 @@ int command_option_next(const struct command *command, int argc, char **argv, co
 		*status = usage_unknown_option(command, argv[optind > before ? optind - 1 : optind]);
 		return COMMAND_STOP;
 	}
-	if (value == -1 && optind < argc) {
-		*status = command_usage(command, "unexpected argument \"%s\"", argv[optind]);
+	if (value == -1 && argc - optind > command->operands) {
+		*status =
+			command_usage(command, "unexpected argument \"%s\"", argv[optind + command->operands]);
 		return COMMAND_STOP;
 	}
 	if (value == -1)

@@ -24,6 +24,7 @@ struct command {
 	const char *text;                     /* a paragraph or two for --help; ends with a newline */
 	const char *example;                  /* lines of a shell, each ending with a newline */
 	const struct command_option *options; /* ends with name == NULL; --help comes by itself */
+	int operands; /* arguments that are no options, at most: argv[optind] and on, after COMMAND_DONE */
 	int (*run)(const struct command *command, int argc,
 		   char **argv); /* argv[0] is the name; the exit status */
 };
@@ -37,7 +38,7 @@ enum { COMMAND_DONE = -1, COMMAND_STOP = -2 };
 
 /*
  * The index of the next option in command->options, its argument in *argument; COMMAND_DONE after the last one; COMMAND_STOP: help was printed
- * or a usage error, and the command ends with *status. Arguments that are no options are usage errors.
+ * or a usage error, and the command ends with *status. More arguments that are no options than command->operands are usage errors.
  */
 WARN_UNUSED int command_option_next(const struct command *command, int argc, char **argv,
 				    const char **argument, int *status);

@@ -88,18 +88,22 @@ static struct error forward_refusal(struct proxy_exchange *p, const struct guard
 			  verdict->outcome == GUARD_SPECIAL ? NULL : "the target is a part of this proxy");
 }
 
-/* Both gates for a literal; the first one alone for a name, whose addresses are judged when they are known. */
-static enum phase_result forward_access(struct exchange *x, struct proxy_exchange *p)
+struct guard_verdict forward_judge(const struct exchange *x, const struct proxy_exchange *p)
 {
 	struct address literal = forward_literal(&x->request);
 	struct rule_query query = forward_query(x, literal.family == ADDRESS_NONE ? NULL : &literal);
 
-	if (literal.family == ADDRESS_NONE) {
-		if (rules_judge(p->listener->rules, &query).outcome == VERDICT_DENY)
-			return phase_fail(x, ERROR_DENIED, NULL);
-		return PHASE_NEXT;
-	}
-	struct guard_verdict verdict = guard_judge(p->listener->rules, p->listener->own, &query);
+	if (literal.family != ADDRESS_NONE)
+		return guard_judge(p->listener->rules, p->listener->own, &query);
+	struct guard_verdict verdict = {.verdict = rules_judge(p->listener->rules, &query)};
+	verdict.outcome = verdict.verdict.outcome == VERDICT_DENY ? GUARD_RULE : GUARD_ALLOW;
+	return verdict;
+}
+
+static enum phase_result forward_access(struct exchange *x, struct proxy_exchange *p)
+{
+	struct guard_verdict verdict = forward_judge(x, p);
+
 	if (verdict.outcome == GUARD_ALLOW)
 		return PHASE_NEXT;
 	struct error error = forward_refusal(p, &verdict);

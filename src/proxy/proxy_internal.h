@@ -56,6 +56,11 @@ struct phase {
 extern const struct phase reverse_phases[]; /* end with run == NULL */
 extern const struct phase forward_phases[];
 extern const struct phase tcp_phases[];
+/* Of a listener. The last of them is the one that reaches out; the others do nothing to anybody. */
+const struct phase *proxy_phases(const struct proxy_listener *listener);
+
+/* phases.c: the state of an exchange here; made at its first event. NULL: out of memory. */
+struct proxy_exchange *proxy_attach(struct exchange *x);
 
 /* exchange_fail, as a phase's result. `text` (static, or NULL) says what exactly. */
 enum phase_result phase_fail(struct exchange *x, enum error_code code, const char *text);
@@ -85,6 +90,8 @@ WARN_UNUSED bool reverse_stick(struct exchange *x, struct proxy_exchange *p);
 void reverse_mask_beside(struct proxy_exchange *p, struct http_fields *fields, bool response);
 
 /* forward.c */
+/* By both gates for a literal address; by the first alone for a name, whose addresses are judged when they are known. */
+struct guard_verdict forward_judge(const struct exchange *x, const struct proxy_exchange *p);
 void forward_on_up_failed(struct exchange *x, struct proxy_exchange *p, const struct error *error);
 WARN_UNUSED bool forward_mask_response_of(struct exchange *x, struct proxy_exchange *p);
 

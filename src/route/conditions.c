@@ -273,7 +273,7 @@ bool conditions_compile(const struct route_settings *settings, const struct rout
 	return hosts && paths && methods && fields && cookies;
 }
 
-static bool method_matches(const struct conditions *conditions, struct span method)
+bool conditions_method_holds(const struct conditions *conditions, struct span method)
 {
 	for (size_t i = 0; i < conditions->method_count; i++) {
 		if (span_equal(conditions->methods[i], method))
@@ -289,8 +289,8 @@ static bool same_name(const struct field_condition *condition, const struct http
 	return field->id != HTTP_FIELD_OTHER || span_equal_nocase(field->name, condition->name);
 }
 
-static enum pattern_result field_matches(const struct field_condition *condition,
-					 const struct http_fields *fields, struct pattern_scratch *scratch)
+enum pattern_result conditions_field_holds(const struct field_condition *condition,
+					   const struct http_fields *fields, struct pattern_scratch *scratch)
 {
 	const struct http_field *field;
 	uint32_t index = 0;
@@ -318,8 +318,8 @@ static enum pattern_result field_matches(const struct field_condition *condition
 	return condition->kind == FIELD_ABSENT ? PATTERN_YES : PATTERN_NO;
 }
 
-static enum pattern_result cookie_matches(const struct field_condition *condition,
-					  const struct http_fields *fields, struct pattern_scratch *scratch)
+enum pattern_result conditions_cookie_holds(const struct field_condition *condition,
+					    const struct http_fields *fields, struct pattern_scratch *scratch)
 {
 	struct span value;
 	bool holds = false;
@@ -363,7 +363,7 @@ enum pattern_result conditions_match(const struct conditions *conditions, const 
 {
 	enum pattern_result result;
 
-	if (!method_matches(conditions, head->method_text))
+	if (!conditions_method_holds(conditions, head->method_text))
 		return PATTERN_NO;
 	if (open) {
 		result = path_matches(conditions, path, scratch);
@@ -371,12 +371,12 @@ enum pattern_result conditions_match(const struct conditions *conditions, const 
 			return result;
 	}
 	for (size_t i = 0; i < conditions->field_count; i++) {
-		result = field_matches(&conditions->fields[i], &head->fields, scratch);
+		result = conditions_field_holds(&conditions->fields[i], &head->fields, scratch);
 		if (result != PATTERN_YES)
 			return result;
 	}
 	for (size_t i = 0; i < conditions->cookie_count; i++) {
-		result = cookie_matches(&conditions->cookies[i], &head->fields, scratch);
+		result = conditions_cookie_holds(&conditions->cookies[i], &head->fields, scratch);
 		if (result != PATTERN_YES)
 			return result;
 	}
@@ -457,7 +457,7 @@ static bool methods_cover(const struct conditions *wide, const struct conditions
 	if (wide->method_count == 0)
 		return true;
 	for (size_t n = 0; n < narrow->method_count; n++) {
-		if (!method_matches(wide, narrow->methods[n]))
+		if (!conditions_method_holds(wide, narrow->methods[n]))
 			return false;
 	}
 	return narrow->method_count > 0;

@@ -187,7 +187,7 @@ static bool group_find(const struct host_group *group, struct span path, route_c
 }
 
 /* IPv6 has many spellings; routes are kept by the one of RFC 5952. */
-static struct span host_key(const struct http_authority *host, char *buffer)
+struct span route_host_key(const struct http_authority *host, char *buffer)
 {
 	struct address address = {.family = ADDRESS_V6};
 
@@ -204,7 +204,7 @@ bool route_index_find(const struct route_index *index, const struct http_authori
 	char buffer[ADDRESS_TEXT];
 
 	if (index->exact.count > 0 && host->host.len > 0) {
-		group = map_get(&index->exact, host_key(host, buffer));
+		group = map_get(&index->exact, route_host_key(host, buffer));
 		if (group && !group_find(group, path, candidates, context))
 			return false;
 	}

@@ -50,6 +50,12 @@ WARN_UNUSED bool conditions_compile(const struct route_settings *settings, const
  * are what the index found the route by. */
 enum pattern_result conditions_match(const struct conditions *conditions, const struct http_head *head,
 				     struct span path, bool open, struct pattern_scratch *scratch);
+/* One condition by itself. */
+bool conditions_method_holds(const struct conditions *conditions, struct span method);
+enum pattern_result conditions_field_holds(const struct field_condition *condition,
+					   const struct http_fields *fields, struct pattern_scratch *scratch);
+enum pattern_result conditions_cookie_holds(const struct field_condition *condition,
+					    const struct http_fields *fields, struct pattern_scratch *scratch);
 /* Whether every request that meets `narrow` meets `wide` too (as far as that can be told). */
 bool conditions_cover(const struct conditions *wide, const struct conditions *narrow);
 
@@ -91,6 +97,8 @@ void route_index_fini(struct route_index *index);
 WARN_UNUSED bool route_index_add(struct route_index *index, const struct conditions *conditions,
 				 uint32_t position);
 
+/* What a host is found by; `buffer` has room for ADDRESS_TEXT bytes. */
+struct span route_host_key(const struct http_authority *host, char *buffer);
 /* A run of candidates; `open`: the patterns of the path are still to be looked at. */
 typedef bool route_candidates(void *context, const struct position_list *list, bool open);
 /* Calls back for each list of routes that host and path may meet. Stops, and answers false, when a call does. */

@@ -24,4 +24,14 @@ void upstream_sticky_fini(struct upstream_group *group);
 /* pick.c: tickets whose servers are down are told. */
 void upstream_tell_down(struct upstream_group *group);
 
+/* ---- pick.c, for peek.c ---- */
+
+struct upstream_query;
+
+/* The server that the query sticks to. NULL: it is not there, or takes nothing now. */
+struct upstream_server *upstream_pick_sticky(const struct upstream_group *group,
+					     const struct upstream_query *query);
+/* Whether it is only for lack of room that none of the tier was picked. */
+bool upstream_tier_is_full(const struct upstream_tier *tier, const struct upstream_query *query);
+
 #endif

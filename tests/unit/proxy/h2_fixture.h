@@ -391,7 +391,7 @@ static inline void assert_reset(struct h2_peer *peer, int32_t id, uint32_t code)
 
 /* ---- setting up ---- */
 
-static int h2_group_set_up(void **state)
+static inline int h2_group_set_up(void **state)
 {
 	stage_configure(&stage, h2_yaml);
 	return 0;

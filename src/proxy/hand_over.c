@@ -19,12 +19,17 @@ static void hand_over_stop_timer(struct hand_over *hand)
 	loop_timer_stop(&hand->group->worker->loop, &hand->late);
 }
 
-/* timeouts.try, from the moment at which the ticket was taken. */
+static uint64_t hand_over_gone_ms(const struct hand_over *hand)
+{
+	return (hand->group->worker->loop.now_us - hand->ticket.began_us) / 1000;
+}
+
+/* timeouts.try, from the moment at which the ticket was taken, or was no longer in line for a connection. */
 static void hand_over_start_timer(struct hand_over *hand)
 {
 	struct loop *loop = &hand->group->worker->loop;
 	uint64_t most = hand->group->settings->timeouts.try_;
-	uint64_t gone = (loop->now_us - hand->ticket.began_us) / 1000;
+	uint64_t gone = hand_over_gone_ms(hand);
 
 	if (most)
 		loop_timer_start(loop, &hand->late, most > gone ? most - gone : 1);
@@ -371,6 +376,10 @@ static void hand_over_on_late(struct timer *timer)
 	bool last = !hand_over_is_safe(x, &error) || hand->tries >= hand->group->settings->retries;
 	if (last && !hedge_is_beside(p))
 		return;
+	if (hand_over_gone_ms(hand) < hand->group->settings->timeouts.try_) {
+		hand_over_start_timer(hand);
+		return;
+	}
 	/* The server is not late that has not been asked yet. */
 	if (acquire_is_in_line(&hand->acquire) || hand_over_waits_for_client(x, hand) ||
 	    !hand_over_may_give_up(x, p, &error)) {

@@ -223,6 +223,7 @@ void reverse_try(struct exchange *x, struct proxy_exchange *p)
 		.source = &p->origin.client,
 		.destination = &x->client->local,
 		.fresh = p->fresh,
+		.began_us = &hand->ticket.began_us,
 	};
 	if (!acquire_start(&hand->acquire, &reverse_acquire_ops, hand->group, server, &wish))
 		exchange_fail(x, &(struct error){.code = ERROR_MEMORY});

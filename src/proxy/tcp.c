@@ -387,7 +387,11 @@ void tcp_try(struct exchange *x, struct proxy_exchange *p)
 {
 	struct hand_over *hand = &p->hand_over;
 	struct acquire_wish wish = {
-		.kind = ACQUIRE_CONN, .source = &x->client->address, .destination = &x->client->local};
+		.kind = ACQUIRE_CONN,
+		.source = &x->client->address,
+		.destination = &x->client->local,
+		.began_us = &hand->ticket.began_us,
+	};
 
 	if (!acquire_start(&hand->acquire, &tcp_acquire_ops, hand->group, hand->ticket.server, &wish))
 		exchange_fail(x, &(struct error){.code = ERROR_MEMORY});

@@ -100,6 +100,18 @@ static struct acquire *acquire_not_fresh(const struct attempt *attempt)
 	return NULL;
 }
 
+static void acquire_has_its_turn(const struct acquire *acquire)
+{
+	if (acquire->wish.began_us)
+		*acquire->wish.began_us = acquire->group->worker->loop.now_us;
+}
+
+void acquire_on_turn(const struct attempt *attempt)
+{
+	for (const struct link *link = attempt->waiters.next; link != &attempt->waiters; link = link->next)
+		acquire_has_its_turn(CONTAINER_OF(link, struct acquire, link));
+}
+
 bool acquire_from_pool(struct attempt *attempt)
 {
 	struct acquire *acquire;
@@ -110,6 +122,7 @@ bool acquire_from_pool(struct attempt *attempt)
 		return false;
 	while ((acquire = acquire_not_fresh(attempt)) && (session = session_pool_take(&attempt->server->pool))) {
 		acquire_leave(acquire);
+		acquire_has_its_turn(acquire);
 		any = true;
 		acquire->ops->on_session(acquire, session);
 	}

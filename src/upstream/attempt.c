@@ -329,8 +329,10 @@ void attempt_begin(struct attempt *attempt)
 	struct address address = server->address;
 	uint16_t port = attempt->port ? attempt->port : server->port;
 
-	if (attempt->state == ATTEMPT_WAITING)
+	if (attempt->state == ATTEMPT_WAITING) {
 		connections_leave(attempt);
+		acquire_on_turn(attempt);
+	}
 	loop_timer_stop(&attempt->worker->loop, &attempt->timer);
 	attempt->counted = true;
 	attempt_set_state(attempt, ATTEMPT_CONNECTING);

@@ -62,6 +62,8 @@ struct attempt_result {
  * over then.
  */
 bool acquire_from_pool(struct attempt *attempt);
+/* acquire.c: it waits no longer, and begins. */
+void acquire_on_turn(const struct attempt *attempt);
 
 /* acquire.c, for attempt.c: it is over. Comes from the loop, never before attempt_start returns. */
 void acquire_on_attempt(struct attempt *attempt, const struct attempt_result *result);

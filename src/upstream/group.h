@@ -77,7 +77,7 @@ struct upstream_group {
 	struct timer queue_again;        /* it is served again, while it is not empty */
 	struct link starved;             /* struct attempt: that wait for limits.connections */
 	struct loop_task serve;          /* both */
-	unsigned mirrors;                /* requests on their way to it of which nobody waits for the answer */
+	unsigned mirrors; /* requests on their way to it of which nobody waits for the answer */
 };
 
 /*

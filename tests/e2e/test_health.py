@@ -1,5 +1,6 @@
 """Active checks of servers: what they ask, what they take for an answer, and what follows for requests."""
 
+import json
 import signal
 import socket
 import ssl
@@ -9,6 +10,7 @@ import pytest
 
 from support import http2, settings
 from support.certificates import Authority
+from support.client import request
 from support.origin import OK, answering, response
 from support.process import slowness
 from support.servers import free_port
@@ -387,14 +389,11 @@ def test_request_that_waits_for_a_server_that_goes_down(stage):
     frozen, good = Service(stage, "frozen"), Service(stage, "good")
     guise = run(stage, {"address": frozen.address}, {"address": good.address, "backup": True}, retries=1)
     wait_word(guise, "up", frozen.address)
-    frozen.script_was, held = frozen.origin.script, []
-
-    def freeze(peer):
-        held.append(peer)
-        peer.wait_end()
-    frozen.origin.script = freeze
+    frozen.origin.script = lambda peer: peer.wait_end()
+    start = time.monotonic()
     got = get(stage, guise)
     assert got.status == 200 and got.body == b"good"
+    assert time.monotonic() - start < 4 * INTERVAL + slowness()
 
 
 @pytest.mark.parametrize("workers", [1, 4])
@@ -487,6 +486,33 @@ def test_nothing_is_checked_without_health(stage):
     guise = stage.guise(settings.reverse(service))
     assert get(stage, guise).status == 200
     assert stays_true(lambda: len(service.origin.peers) <= 1, 3 * INTERVAL)
+
+
+def test_maintenance(stage):
+    """A server in maintenance is left alone by checks as well; a server that drains is not."""
+    service, other = Service(stage), Service(stage, "other")
+    port = free_port()
+    guise = run(stage, service, other, top={"admin": {"listen": f"127.0.0.1:{port}"}})
+    wait_word(guise, "up", service.address)
+
+    def order(state):
+        body = json.dumps({"state": state}).encode()
+        got = stage.client(("127.0.0.1", port)).ask(request(
+            "POST", f"/upstreams/web/servers/{service.address}", [("Content-Type", "application/json")], body,
+            host=f"127.0.0.1:{port}"))
+        assert got.status == 200, got.body
+    order("drain")
+    service.wait_checks(2)
+    order("maintenance")
+    service.reply = response(500)
+    wait_for(lambda: len(other.checks) > 0, "other checks")
+    other.wait_checks(1)  # one that was under way has ended
+    seen = len(service.checks)
+    other.wait_checks(4)
+    assert len(service.checks) == seen
+    start = mark(guise)
+    order("ready")
+    wait_word(guise, "down", service.address, start)
 
 
 def test_slow_start_after_a_failure(stage):

@@ -18,6 +18,7 @@ enum {
 	ANSWER_MOST = 128 * 1024 * 1024,
 };
 
+static const char not_guise[] = "what answers there is not the interface of a Guise";
 static const struct h1_limits limits = {
 	.request_line = 8 * 1024, .field_line = 8 * 1024, .fields = 64, .head = 32 * 1024};
 
@@ -123,6 +124,8 @@ static const char *receive_all(int fd, const char *address, struct arena *arena,
 			return NULL;
 		}
 		len += (size_t)count;
+		if (len >= 5 && memcmp(bytes, "HTTP/", 5) != 0)
+			return not_guise; /* it may wait for something that will not come */
 	}
 	return bytes ? "the answer is too long" : "out of memory";
 }
@@ -137,7 +140,7 @@ static const char *read_answer(struct span got, struct arena *arena, struct admi
 	http_fields_init(&head.fields, arena);
 	if (len == H1_INCOMPLETE ||
 	    !h1_response_parse(span_first(got, len), arena, &limits, HTTP_METHOD_GET, &head, &framing, &error))
-		return "what answers there is not the interface of a Guise";
+		return not_guise;
 	if (head.body == HTTP_BODY_STREAMED || (head.length_known && got.len - len < head.length))
 		return "the answer is not complete";
 	answer->status = head.status;

@@ -6,7 +6,7 @@ import pytest
 
 from support.process import run
 
-SUBCOMMANDS = ["run", "check", "forward", "reverse", "schema", "version", "help"]
+SUBCOMMANDS = ["run", "check", "explain", "forward", "reverse", "schema", "version", "help"]
 
 
 @pytest.mark.parametrize("name", SUBCOMMANDS)
@@ -38,6 +38,13 @@ def test_version(arguments):
     ["run", "-c"],
     ["run", "-c", "a.yaml", "left-over"],
     ["check"],
+    ["explain"],
+    ["explain", "http://a.test/"],
+    ["explain", "http://a.test/", "left-over"],
+    ["explain", "--via", "sideways", "http://a.test/"],
+    ["explain", "--header", "no colon", "http://a.test/"],
+    ["explain", "--admin", "http://127.0.0.1:9900", "http://a.test/"],
+    ["explain", "--admin", "127.0.0.1:9900", "-c", "a.yaml", "http://a.test/"],
     ["forward", "--frobnicate"],
     ["forward", "--listen", "127.0.0.1:0", "--mask", "clown"],
     ["forward", "--listen", "127.0.0.1:0", "--allow", "not-a-network"],

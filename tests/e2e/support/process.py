@@ -12,7 +12,7 @@ from support.waiting import DEFAULT_TIMEOUT, WaitTimeout
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 SANITIZER_REPORT = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|SUMMARY: \w+Sanitizer|runtime error: ")
-LISTENER = re.compile(r"guise: (forward|reverse|tcp) proxy on (\S+)")
+LISTENER = re.compile(r"guise: (forward|reverse|tcp|admin) (?:proxy|interface) on (\S+)")
 
 
 def binary():
@@ -108,6 +108,7 @@ class Guise:
         self.forward = None
         self.reverse = None
         self.tcp = None
+        self.admin = None
         self.listeners = []
         self.finished = False
 
@@ -119,6 +120,7 @@ class Guise:
         self.forward = next((address for face, address in self.listeners if face == "forward"), None)
         self.reverse = next((address for face, address in self.listeners if face == "reverse"), None)
         self.tcp = next((address for face, address in self.listeners if face == "tcp"), None)
+        self.admin = next((address for face, address in self.listeners if face == "admin"), None)
         return self
 
     def addresses(self, face):

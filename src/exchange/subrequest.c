@@ -31,16 +31,6 @@ static void subrequest_finish_if_done(struct subrequest *sub)
 		exchange_finish(sub->x);
 }
 
-static void subrequest_drop_content(struct subrequest *sub)
-{
-	struct flow *content = &sub->x->response_body;
-	struct chunk_queue bytes = {0};
-
-	flow_take(content, &bytes);
-	chunk_queue_clear(&sub->x->worker->buffers, &bytes);
-	flow_settle(content, 0);
-}
-
 static void subrequest_on_readable(struct stream *stream)
 {
 	struct subrequest *sub = subrequest_of(stream);
@@ -135,6 +125,17 @@ void subrequest_settle(struct subrequest *sub, size_t held)
 		return;
 	flow_settle(&sub->x->response_body, held);
 	subrequest_finish_if_done(sub);
+}
+
+void subrequest_drop_content(struct subrequest *sub)
+{
+	struct chunk_queue bytes = {0};
+
+	if (!sub->ops)
+		return;
+	flow_take(&sub->x->response_body, &bytes);
+	chunk_queue_clear(&sub->x->worker->buffers, &bytes);
+	subrequest_settle(sub, 0);
 }
 
 void subrequest_cancel(struct subrequest *sub)

@@ -46,6 +46,9 @@ WARN_UNUSED struct subrequest *subrequest_new(struct worker *worker, const struc
 /* Of what was taken of the response's content, `held` bytes are still held; the rest makes room. on_end may follow at once. */
 void subrequest_settle(struct subrequest *sub, size_t held);
 
+/* Takes and drops what is there of the response's content. on_end may follow at once. */
+void subrequest_drop_content(struct subrequest *sub);
+
 /* It is not wanted any more: its up stream is aborted, and nothing is told. Harmless when it is over. */
 void subrequest_cancel(struct subrequest *sub);
 

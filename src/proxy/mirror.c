@@ -9,7 +9,10 @@
 #include "exchange/subrequest.h"
 #include "proxy/proxy_internal.h"
 
-enum { MIRRORS_MOST = 512 }; /* at a time, of one worker to one group */
+enum {
+	MIRRORS_MOST = 512,        /* at a time, of one worker to one group */
+	ANSWER_MOST = 1024 * 1024, /* bytes of an answer that are read, so that its connection can go on */
+};
 
 struct mirror {
 	struct subrequest *sub;
@@ -159,6 +162,14 @@ static void mirror_on_head(struct subrequest *sub)
 {
 }
 
+static void mirror_on_content(struct subrequest *sub)
+{
+	if (sub->x->response_body.total > ANSWER_MOST)
+		mirror_give_up(sub->owner, "its answer is too long");
+	else
+		subrequest_drop_content(sub);
+}
+
 static void mirror_on_sub_end(struct subrequest *sub, const struct error *error)
 {
 	mirror_over(sub->owner, error ? error_text(error) : NULL);
@@ -166,6 +177,7 @@ static void mirror_on_sub_end(struct subrequest *sub, const struct error *error)
 
 static const struct subrequest_ops mirror_sub_ops = {
 	.on_head = mirror_on_head,
+	.on_bytes = mirror_on_content,
 	.on_end = mirror_on_sub_end,
 };
 

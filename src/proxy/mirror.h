@@ -3,7 +3,8 @@
  * waits for the answer, which is dropped.
  *
  * A mirror never holds its exchange up. Content is shared with it as it comes; one that falls behind by more than limits.flow is given up, and
- * so is one whose answer takes longer than the group's timeouts.response from the end of the request on. Under memory pressure there are none.
+ * so is one whose answer takes longer than the group's timeouts.response from the end of the request on. No more than 1 MiB of an answer is read.
+ * Under memory pressure there are none.
  */
 #ifndef GUISE_PROXY_MIRROR_H
 #define GUISE_PROXY_MIRROR_H

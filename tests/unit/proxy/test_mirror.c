@@ -281,6 +281,33 @@ static void test_it_takes_too_long(void **state)
 	assert_true(shadow()->ended);
 }
 
+/* An answer without end is not read for ever; a long one that ends leaves the connection as it was. */
+static void test_it_answers_too_much(void **state)
+{
+	static char piece[64 * 1024];
+	struct stage_peer *client = client_of(1, MIRRORED);
+	size_t sent = 0;
+
+	memset(piece, 'x', sizeof(piece));
+	say(client, GET("/a"));
+	say(shadow(), "HTTP/1.1 200 OK\r\nContent-Length: 1048576\r\n\r\n");
+	for (unsigned turn = 0; turn < 1000 && sent < 1048576; turn++) {
+		sent += stage_send(shadow(),
+				   span_make((uint8_t *)piece, size_min(sizeof(piece), 1048576 - sent)));
+		stage_turn(&stage);
+	}
+	answer_first(client);
+	assert_false(shadow()->ended);
+	say(client, GET("/b"));
+	assert_has(shadow(), "GET /b");
+	say(shadow(), "HTTP/1.1 200 OK\r\nContent-Length: 9999999\r\n\r\n");
+	for (sent = 0; sent < 9999999 && !shadow()->ended; stage_turn(&stage))
+		sent += stage_send(shadow(), span_make((uint8_t *)piece, sizeof(piece)));
+	assert_true(sent < 2 * 1048576);
+	say(first(), OK("this", "4"));
+	assert_int_equal(exchange_count(&stage.worker), 0);
+}
+
 /* Its group has retries of its own. */
 static void test_its_retries(void **state)
 {
@@ -442,6 +469,7 @@ int main(void)
 		TEST(test_it_answers_early),
 		TEST(test_it_never_reads),
 		TEST(test_it_takes_too_long),
+		TEST(test_it_answers_too_much),
 		TEST(test_its_retries),
 		TEST(test_share),
 		TEST(test_none),

@@ -149,15 +149,21 @@ static void check_exposure(const struct snapshot *snapshot, struct diagnostics *
 	}
 }
 
+/* A file may say that there are no servers now; a configuration may not. */
 static void check_upstreams(const struct snapshot *snapshot, struct diagnostics *diagnostics)
 {
+	bool good = diagnostics->errors == 0; /* else they may be what was not understood */
+
 	for (size_t i = 0; i < snapshot->upstream_count; i++) {
 		const struct upstream_settings *upstream = &snapshot->upstreams[i];
-		if (upstream->servers.count == 0 && upstream->servers.place.line != 0)
-			diagnostics_error(diagnostics, upstream->servers.place,
-					  "the upstream \"%s\" has no servers",
-					  node_quote(diagnostics->arena,
-						     span_make(upstream->name.text, upstream->name.len)));
+		bool given = upstream->servers.place.line != 0;
+		if (upstream->servers.count > 0 || upstream->file.len || !(given || good))
+			continue;
+		diagnostics_error(
+			diagnostics, given ? upstream->servers.place : upstream->place,
+			given ? "the upstream \"%s\" has no servers" :
+				"the upstream \"%s\" has no servers: it has neither \"servers\" nor \"file\"",
+			node_quote(diagnostics->arena, span_make(upstream->name.text, upstream->name.len)));
 	}
 }
 

@@ -5,12 +5,15 @@
 #include "config/report.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static int compare(const void *left, const void *right)
 {
 	const struct diagnostic *a = *(const struct diagnostic *const *)left,
 				*b = *(const struct diagnostic *const *)right;
 
+	if (a->file && b->file && strcmp(a->file, b->file) != 0)
+		return strcmp(a->file, b->file);
 	if (a->place.line != b->place.line)
 		return a->place.line < b->place.line ? -1 : 1;
 	if (a->place.column != b->place.column)
@@ -72,7 +75,7 @@ void report_print(FILE *out, const struct diagnostics *diagnostics, bool warning
 		if (one->warning && !warnings)
 			continue;
 		if (printed < REPORT_MOST) {
-			print_one(out, diagnostics->file, one, colour);
+			print_one(out, one->file, one, colour);
 			printed++;
 		} else {
 			left++;

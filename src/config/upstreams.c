@@ -4,6 +4,7 @@
 #include "config/upstreams.h"
 
 #include "config/files.h"
+#include "config/servers.h"
 #include "net/proxy_protocol.h"
 #include "tls/store.h"
 
@@ -106,21 +107,6 @@ static void read_certificate(struct reading *reading)
 
 /* ---- a group ---- */
 
-/* A certificate is for a name, and the path of a socket is none. */
-static void check_names(const struct reading *reading)
-{
-	const struct upstream_settings *settings = reading->plan->settings;
-	const struct upstream_server_settings *servers = settings->servers.items;
-
-	if (settings->tls.name.len)
-		return;
-	for (size_t i = 0; i < settings->servers.count; i++)
-		if (span_starts_with(span_make(servers[i].address.text, servers[i].address.len), SPAN("unix:")))
-			diagnostics_error(
-				reading->diagnostics, servers[i].address.place,
-				"a certificate cannot be for a unix socket: say \"name\" in \"tls\" of the group");
-}
-
 static void plan_tls(struct reading *reading, struct tls_trust **system)
 {
 	const struct tls_upstream_settings *tls = &reading->plan->settings->tls;
@@ -134,11 +120,24 @@ static void plan_tls(struct reading *reading, struct tls_trust **system)
 					    "\"ca\" does nothing while \"verify\" is false");
 		return;
 	}
-	check_names(reading);
 	if (tls->ca.len)
 		read_trust(reading);
 	else
 		share_trust(reading, system);
+}
+
+/* The file is looked at before it is read, so that a change in between is seen as one. */
+static void plan_servers(struct reading *reading)
+{
+	struct upstream_plan *plan = reading->plan;
+	uint64_t node;
+
+	servers_check(plan->settings, &plan->settings->servers, reading->diagnostics);
+	if (plan->settings->file.len == 0)
+		return;
+	plan->file_signature = servers_signature(plan, &node);
+	if (!servers_read(plan, reading->arena, reading->diagnostics, &plan->file_servers))
+		plan->file_servers.count = 0;
 }
 
 static void check_protocols(const struct upstream_settings *settings, struct diagnostics *diagnostics)
@@ -208,6 +207,7 @@ bool upstreams_plan(struct snapshot *snapshot, const char *base, struct diagnost
 		};
 		plan_hand_over(&plans[i]);
 		plan_tls(&reading, &system);
+		plan_servers(&reading);
 		check_protocols(&snapshot->upstreams[i], diagnostics);
 		check_sticky(&snapshot->upstreams[i].sticky, diagnostics);
 	}

@@ -19,6 +19,7 @@ static PRINTF_LIKE(4, 0) void add(struct diagnostics *diagnostics, struct settin
 		return; /* it counts all the same */
 	struct span text = arena_format_list(diagnostics->arena, format, arguments);
 	*diagnostic = (struct diagnostic){
+		.file = diagnostics->file,
 		.place = place,
 		.warning = warning,
 		.text = text.at ? (const char *)text.at : "out of memory",

@@ -10,6 +10,7 @@
 
 struct diagnostic {
 	struct diagnostic *next;
+	const char *file; /* that the place is in: diagnostics->file, when it was added */
 	struct setting_place place;
 	bool warning; /* worth saying, no reason to refuse */
 	const char *text;

@@ -48,7 +48,7 @@ static struct span name_of(const struct lookup *lookup)
 	return span_make(lookup->name, lookup->len);
 }
 
-static bool wanted(const struct resolver *resolver, const struct address *address)
+bool resolver_wants(const struct resolver *resolver, const struct address *address)
 {
 	switch (resolver->settings.family) {
 	case RESOLVER_V4_ONLY:
@@ -154,7 +154,7 @@ static void merge(struct lookup *lookup, const struct ares_addrinfo *result)
 		address.port = 0;
 		address.scope = 0;
 		if ((address.family != ADDRESS_V4 && address.family != ADDRESS_V6) ||
-		    !wanted(lookup->resolver, &address))
+		    !resolver_wants(lookup->resolver, &address))
 			continue;
 		resolver_answer_add(&lookup->answer, &address);
 		if (node->ai_ttl >= 0 && (uint64_t)node->ai_ttl < lookup->ttl)
@@ -320,7 +320,7 @@ static const struct resolver_answer *from_hosts(struct resolver *resolver, struc
 	if (!hosts || resolver->settings.family == RESOLVER_ANY)
 		return hosts;
 	for (unsigned i = 0; i < hosts->count; i++) {
-		if (wanted(resolver, &hosts->addresses[i]))
+		if (resolver_wants(resolver, &hosts->addresses[i]))
 			resolver_answer_add(&some, &hosts->addresses[i]);
 	}
 	if (some.count == hosts->count)
@@ -443,6 +443,7 @@ bool resolver_init(struct worker *worker, const struct resolver_settings *settin
 	map_init(&resolver->asked, worker->memory);
 	list_init(&resolver->sockets);
 	list_init(&resolver->lookups);
+	list_init(&resolver->questions);
 	worker->slots[WORKER_SLOT_RESOLVER] = resolver;
 	if (resolver_channel_open(resolver))
 		return true;
@@ -455,6 +456,7 @@ void resolver_fini(struct worker *worker)
 	struct resolver *resolver = resolver_of(worker);
 
 	resolver_channel_close(resolver);
+	resolver_records_fini(resolver);
 	while (!list_empty(&resolver->lookups)) {
 		struct lookup *lookup = CONTAINER_OF(resolver->lookups.next, struct lookup, link);
 		while (!list_empty(&lookup->waiting))

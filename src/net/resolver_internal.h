@@ -24,13 +24,23 @@ struct resolver {
 	bool ending;
 	bool searches; /* there may be search domains */
 	bool prefers_v6;
-	uint64_t probed;      /* loop clock, of prefers_v6; 0 = never */
-	struct timer timeout; /* the next thing that c-ares waits for */
-	struct link sockets;  /* struct resolver_socket */
-	struct map asked;     /* name -> struct lookup */
-	struct link lookups;  /* all of them */
-	size_t waiting;       /* queries */
+	uint64_t probed;       /* loop clock, of prefers_v6; 0 = never */
+	struct timer timeout;  /* the next thing that c-ares waits for */
+	struct link sockets;   /* struct resolver_socket */
+	struct map asked;      /* name -> struct lookup */
+	struct link lookups;   /* all of them */
+	size_t waiting;        /* queries */
+	struct link questions; /* struct resolver_question: see resolver_records.h */
+	size_t question_count;
 };
+
+/* Whether the address is of a family that may be used. */
+bool resolver_wants(const struct resolver *resolver, const struct address *address);
+
+/* --- resolver_records.c --- */
+
+/* What is still asked ends without a callback; c-ares has ended. */
+void resolver_records_fini(struct resolver *resolver);
 
 /* --- resolver_names.c --- */
 

@@ -158,7 +158,7 @@ struct span reverse_host(const struct proxy_exchange *p, const struct fleet_serv
 		return p->authority;
 	if (server->address.family == ADDRESS_UNIX)
 		return SPAN("localhost");
-	return span_starts_with(server->written, SPAN("srv:")) ? server->text : server->written;
+	return server->written;
 }
 
 static void reverse_send(struct exchange *x, struct proxy_exchange *p, struct session *session)

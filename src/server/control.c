@@ -5,6 +5,7 @@
 
 #include "server/server_internal.h"
 #include "tls/server.h"
+#include "upstream/discovery.h"
 #include "upstream/health.h"
 #include "upstream/outlier.h"
 
@@ -14,6 +15,7 @@ struct control {
 	pthread_t thread;
 	bool started;
 	struct letter order; /* to end */
+	struct discovery *discovery;
 	struct health *health;
 	struct outliers *outliers;
 };
@@ -36,9 +38,10 @@ struct control *control_new(struct server *server)
 	control->server = server;
 	if (!rooms_init(&control->worker, server, 1))
 		goto fail;
+	control->discovery = discovery_start(&control->worker, server->fleet);
 	control->health = health_start(&control->worker);
 	control->outliers = outliers_start(&control->worker);
-	if (!control->health || !control->outliers)
+	if (!control->discovery || !control->health || !control->outliers)
 		goto fail;
 	upstream_on_look(&control->worker, control_on_look, control);
 	return control;
@@ -69,6 +72,63 @@ static void on_order(struct letter *letter, void *owner)
 	loop_stop(&worker->loop);
 }
 
+static uint64_t control_clock(struct control *control)
+{
+	loop_turn(&control->worker.loop, 0);
+	return control->worker.loop.now;
+}
+
+void control_settle(struct control *control, uint64_t most_ms)
+{
+	enum { TURN_MS = 20 };
+	uint64_t end = control_clock(control) + most_ms;
+
+	while (!discovery_settled(control->discovery) && control->worker.loop.now < end)
+		loop_turn(&control->worker.loop, TURN_MS);
+}
+
+/* ---- lists of servers ---- */
+
+/* From the main thread; freed where it is opened. */
+struct list_letter {
+	struct letter letter;
+	struct control *control;
+	size_t group;
+	struct discovery_list *list;
+};
+
+static void on_list(struct letter *letter, void *owner)
+{
+	struct list_letter *self = CONTAINER_OF(letter, struct list_letter, letter);
+	struct control *control = self->control;
+
+	if (control->worker.loop.stopping) /* opened after the end: discovery is no more */
+		discovery_list_free(self->list);
+	else
+		discovery_replace(control->discovery, self->group, self->list);
+	memory_free(control->worker.memory, self, sizeof(*self));
+}
+
+bool control_replace_servers(struct control *control, size_t group, struct discovery_list *list)
+{
+	struct list_letter *letter = memory_alloc(control->worker.memory, sizeof(*letter));
+
+	if (!letter) {
+		discovery_list_free(list);
+		return false;
+	}
+	*letter = (struct list_letter){
+		.letter = {.open = on_list},
+		.control = control,
+		.group = group,
+		.list = list,
+	};
+	mailbox_post(&control->worker.mailbox, &letter->letter);
+	return true;
+}
+
+/* ---- the end ---- */
+
 void control_join(struct control *control)
 {
 	if (!control || !control->started)
@@ -85,6 +145,7 @@ void control_free(struct control *control)
 		return;
 	outliers_stop(control->outliers);
 	health_stop(control->health);
+	discovery_stop(control->discovery);
 	rooms_fini(&control->worker);
 	if (control->worker.slots[WORKER_SLOT_TLS])
 		tls_room_fini(&control->worker);

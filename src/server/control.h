@@ -20,10 +20,17 @@
 
 struct server;
 struct control;
+struct discovery_list;
 
 /* The functions are the main thread's. */
 WARN_UNUSED struct control *control_new(struct server *server); /* after the fleet; NULL: out of memory or descriptors */
 WARN_UNUSED bool control_start(struct control *control); /* false: no thread */
+/*
+ * Runs its loop here, before it is started, until all names have been answered, so that the first requests find servers; `most_ms` at the most.
+ */
+void control_settle(struct control *control, uint64_t most_ms);
+/* The file of a group says this now. Takes the list in any case. False: out of memory. */
+WARN_UNUSED bool control_replace_servers(struct control *control, size_t group, struct discovery_list *list);
 void control_join(struct control *control); /* tells it to end, and waits; harmless when it does not run; NULL is fine */
 /* After it and all workers were joined, and before the workers' rooms and mailboxes end. NULL is fine. */
 void control_free(struct control *control);

@@ -18,7 +18,9 @@
 enum {
 	DESCRIPTORS_ASIDE = 256, /* for listeners, logs, the resolver, pipes; at most a quarter of what there is */
 	RESOLVER_ENTRIES = 4096,
-	CERTIFICATES_LOOK_MS = 2000,
+	FILES_LOOK_MS = 1000,
+	CERTIFICATES_LOOKS = 2, /* every so many looks at files */
+	NAMES_MS = 2000,        /* names are waited for at start, at the most */
 };
 
 /* ---- what the system allows ---- */
@@ -137,6 +139,7 @@ static bool workers_prepare(struct server *server)
 
 static bool workers_start(struct server *server)
 {
+	control_settle(server->control, NAMES_MS);
 	if (!control_start(server->control))
 		return false;
 	for (unsigned i = 0; i < server->worker_count; i++)
@@ -174,8 +177,9 @@ static bool signal_to_end(struct server *server, const sigset_t *set, int wait_m
 		signal = wait_ms < 0 ? sigwaitinfo(set, NULL) : sigtimedwait(set, NULL, &wait);
 		if (signal == SIGHUP) {
 			log_say(server->ring, LOG_WARNING,
-				"SIGHUP: certificates are looked at; the configuration is read again by a restart alone");
+				"SIGHUP: certificates and lists of servers are looked at; the configuration is read again by a restart alone");
 			certificates_look(server);
+			server_files_look(server);
 		}
 	} while (signal == SIGHUP || (signal < 0 && errno == EINTR));
 	return signal > 0;
@@ -183,10 +187,14 @@ static bool signal_to_end(struct server *server, const sigset_t *set, int wait_m
 
 static void run_until_told(struct server *server, const sigset_t *set)
 {
-	bool cut = false;
+	bool cut = false, watched = certificates_watched(server) || server_files_watched(server);
+	unsigned looks = 0;
 
-	while (!signal_to_end(server, set, certificates_watched(server) ? CERTIFICATES_LOOK_MS : -1))
-		certificates_look(server);
+	while (!signal_to_end(server, set, watched ? FILES_LOOK_MS : -1)) {
+		server_files_look(server);
+		if (++looks % CERTIFICATES_LOOKS == 0)
+			certificates_look(server);
+	}
 	log_say(server->ring, LOG_INFO, "draining");
 	workers_drain(server, false);
 	while (atomic_load(&server->running) > 0) {
@@ -211,7 +219,8 @@ static bool server_init(struct server *server)
 		return false;
 	server->ring = log_ring_new(server->log, LOG_RING);
 	if (server->ring && listeners_prepare(server) && certificates_init(server) &&
-	    resolver_prepare(server) && workers_prepare(server) && workers_start(server))
+	    server_files_init(server) && resolver_prepare(server) && workers_prepare(server) &&
+	    workers_start(server))
 		return true;
 	fprintf(stderr, "guise: cannot start: %s\n", errno ? strerror(errno) : "out of memory");
 	return false;

@@ -69,6 +69,7 @@ struct server {
 	struct clients clients;
 	struct fleet *fleet;
 	struct certificates *certificates;
+	struct server_files *files; /* lists of servers */
 	struct server_worker *workers;
 	unsigned worker_count;
 	struct control *control;
@@ -112,6 +113,11 @@ WARN_UNUSED bool certificates_worker_init(struct server_worker *worker);
 void certificates_worker_fini(struct server_worker *worker); /* after its connections */
 bool certificates_watched(const struct server *server);      /* there are any */
 void certificates_look(struct server *server);
+
+/* server_files.c: files with servers of groups. Main thread. */
+WARN_UNUSED bool server_files_init(struct server *server); /* false: out of memory */
+bool server_files_watched(const struct server *server);    /* there are any */
+void server_files_look(struct server *server);
 
 /* banner.c */
 void banner_print(const struct server *server, bool quiet);

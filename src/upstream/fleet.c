@@ -148,12 +148,6 @@ void fleet_publish(struct fleet_group *group, struct roster *roster)
 
 /* ---- groups ---- */
 
-/* Backups stand behind whatever priority others have. */
-static uint32_t tier_of(const struct upstream_server_settings *server)
-{
-	return (uint32_t)server->priority + (server->backup ? FLEET_BACKUP : 0);
-}
-
 /*
  * The servers that the configuration names and that need no looking up. Names join when they have been resolved (discovery.h); with `resolve: one`,
  * they are resolved at each connect and stand here.
@@ -176,7 +170,8 @@ static bool group_begin(struct fleet_group *group)
 		struct fleet_server *server = fleet_server_get(group, &identity);
 		if (!server)
 			return false;
-		roster_add(group->roster, server, (uint32_t)servers[i].weight, tier_of(&servers[i]));
+		roster_add(group->roster, server, (uint32_t)servers[i].weight,
+			   fleet_tier(servers[i].priority, servers[i].backup));
 		fleet_server_release(server);
 	}
 	roster_sort(group->roster);

@@ -50,7 +50,7 @@ struct fleet_server {
 
 	/* who it is; never changes */
 	struct span text; /* for logs and orders: as it was written; "10.0.0.7:80" of a name that was looked up */
-	struct span written; /* as it was written: for Host */
+	struct span written; /* as it was written, or "target:port" of an SRV record: for Host */
 	struct span host; /* the name in it; empty with a literal or unix address: what a certificate is for */
 	struct address address; /* family ADDRESS_NONE: host is resolved at each connect */
 	uint16_t port;

@@ -11,8 +11,16 @@
 #include <pthread.h>
 
 enum {
-	FLEET_BACKUP = 1 << 20, /* added to a backup's tier */
+	FLEET_STAND_BY = 1,     /* added to the tier of addresses that stand by for others of their name */
+	FLEET_PRIORITY = 2,     /* of a tier, times the priority */
+	FLEET_BACKUP = 1 << 20, /* added to a backup's tier: behind whatever priority others have */
 };
+
+/* `priority`: 0..65535. */
+static inline uint32_t fleet_tier(uint64_t priority, bool backup)
+{
+	return (uint32_t)priority * FLEET_PRIORITY + (backup ? FLEET_BACKUP : 0);
+}
 
 #define FLEET_ANY UINT_MAX
 
@@ -37,7 +45,8 @@ struct fleet_group {
 	struct fleet *fleet;
 	const struct upstream_plan *plan;
 	struct roster *before; /* of the same group in the fleet before: its servers are taken over; NULL: none */
-	pthread_mutex_t lock; /* around the next one, and around an ejection (outlier.c) */
+	unsigned hint, hint_before; /* where the next server that is looked for may stand in them */
+	pthread_mutex_t lock;       /* around the next one, and around an ejection (outlier.c) */
 	struct roster *roster;
 	struct fleet_seat *seats; /* by worker->index */
 	atomic_uint_fast64_t version;

@@ -17,21 +17,28 @@ bool fleet_is_discovered(const struct upstream_server_settings *server)
 
 /* ---- finding ---- */
 
-static struct fleet_server *roster_find(const struct roster *roster, struct span text)
+/* From *hint on, which then stands behind it: mostly they are looked for in the roster's order. */
+static struct fleet_server *roster_find(const struct roster *roster, const struct fleet_server *wanted,
+					unsigned *hint)
 {
-	for (unsigned i = 0; roster && i < roster->count; i++)
-		if (span_equal(roster->members[i].server->text, text))
-			return roster->members[i].server;
+	for (unsigned i = 0; roster && i < roster->count; i++) {
+		unsigned at = (*hint + i) % roster->count;
+		struct fleet_server *server = roster->members[at].server;
+		if (server->id != wanted->id || !span_equal(server->text, wanted->text))
+			continue;
+		*hint = at + 1;
+		return server;
+	}
 	return NULL;
 }
 
 /* Held once more; NULL: it is new. */
 static struct fleet_server *server_find(struct fleet_group *group, const struct fleet_server *wanted)
 {
-	struct fleet_server *found = roster_find(group->roster, wanted->text);
+	struct fleet_server *found = roster_find(group->roster, wanted, &group->hint);
 
 	if (!found)
-		found = roster_find(group->before, wanted->text);
+		found = roster_find(group->before, wanted, &group->hint_before);
 	if (!found || found->most != wanted->most || !span_equal(found->written, wanted->written) ||
 	    !span_equal(found->host, wanted->host))
 		return NULL;

@@ -20,6 +20,8 @@ struct upstream_plan {
 	struct request_key hash;           /* for keyed algorithms */
 	struct status_set retry_on, well;  /* `well`: of checks */
 	const char *base;                  /* the directory that `file` starts from; NULL: no files */
+	struct setting_list file_servers; /* struct upstream_server_settings: what `file` said when it was first read */
+	uint64_t file_signature; /* of the file, then */
 };
 
 #endif

@@ -8,6 +8,7 @@
 #ifndef GUISE_TESTS_STAGE_H
 #define GUISE_TESTS_STAGE_H
 
+#include "admin/admin.h"
 #include "config/snapshot.h"
 #include "exchange/exchange.h"
 #include "http/h1/server.h"
@@ -55,6 +56,8 @@ struct stage {
 	struct log_ring *log; /* set before stage_start, if anything is to be logged */
 	struct guard_own own;
 	struct proxy_listener listeners[STAGE_LISTENERS]; /* in the order of the snapshot */
+	struct admin admin;                               /* of those that are the operator's interface */
+	struct admin_listener shown[STAGE_LISTENERS];     /* to it: all others */
 	struct tls_server *contexts[STAGE_LISTENERS];     /* of those that speak TLS */
 	struct stage_peer clients[STAGE_CLIENTS], servers[STAGE_SERVERS];
 	unsigned server_count; /* so many connects there were */
@@ -118,6 +121,7 @@ static inline void stage_listener(struct stage *stage, size_t index)
 		[SNAPSHOT_FORWARD] = PROXY_FORWARD,
 		[SNAPSHOT_REVERSE] = PROXY_REVERSE,
 		[SNAPSHOT_TCP] = PROXY_TCP,
+		[SNAPSHOT_ADMIN] = PROXY_ADMIN,
 	};
 
 	*listener = (struct proxy_listener){
@@ -143,6 +147,13 @@ static inline void stage_listener(struct stage *stage, size_t index)
 		.hsts = origin->tls ? origin->tls->hsts : (struct span){0},
 		.tcp = origin->tcp,
 	};
+	if (listener->face == PROXY_ADMIN) {
+		listener->service.ops = &admin_exchange_ops;
+		listener->service.owner = &stage->admin;
+	} else {
+		stage->shown[stage->admin.listener_count++] = (struct admin_listener){
+			.listener = listener, .face = "stage", .index = (unsigned)index};
+	}
 	listener->plain = listener->service;
 	listener->plain.ops = &proxy_plain_ops;
 	listener->plain.scheme = SPAN("http");
@@ -178,6 +189,7 @@ static inline void stage_configure(struct stage *stage, const char *yaml)
 		fprintf(stderr, "stage: %s\n", one->text);
 	ENSURE(stage->snapshot);
 	ENSURE(stage->snapshot->listener_count <= STAGE_LISTENERS);
+	stage->admin = (struct admin){.file = "stage.yaml", .listeners = stage->shown};
 	for (size_t i = 0; i < stage->snapshot->listener_count; i++)
 		stage_listener(stage, i);
 	map_init(&stage->hosts, &stage->outside);
@@ -205,6 +217,7 @@ static inline void stage_start(struct stage *stage)
 	stage->fleet =
 		fleet_new(&stage->memory, stage->snapshot->plans, stage->snapshot->upstream_count, 1, NULL);
 	ENSURE(stage->fleet);
+	stage->admin.fleet = stage->fleet;
 	ENSURE(worker_init(worker, 0, &stage->memory, stage->log));
 	ENSURE(conn_room_init(worker) && resolver_init(worker, &stage->names) && tls_room_init(worker, 64) &&
 	       exchange_room_init(worker) && h1_room_init(worker) && h2_room_init(worker) &&

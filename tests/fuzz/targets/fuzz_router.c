@@ -5,7 +5,7 @@
 #include "http/target.h"
 #include "mask/edit.h"
 #include "mask/template.h"
-#include "route/router.h"
+#include "route/judge.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -41,6 +41,27 @@ static struct router *compile(struct arena *arena, struct diagnostics *diagnosti
 	return router_compile(&settings, &context);
 }
 
+static bool holds(const struct route *route, const struct http_head *head, struct span path, struct arena *arena)
+{
+	struct judgement judgements[JUDGE_MOST];
+	size_t count;
+
+	ENSURE(route_judge(route, head, path, arena, judgements, JUDGE_MOST, &count));
+	for (size_t i = 0; i < count; i++)
+		if (!judgements[i].holds)
+			return false;
+	return true;
+}
+
+/* The route that matched is the first of which all conditions hold, each by itself. */
+static void judge(const struct router *router, const struct http_head *head, const struct route_match *match,
+		  struct arena *arena)
+{
+	for (size_t i = 0; i < match->route->index; i++)
+		ENSURE(!holds(router_at(router, i), head, match->path, arena));
+	ENSURE(holds(match->route, head, match->path, arena));
+}
+
 static void look(const struct router *router, struct http_head *head, struct arena *arena)
 {
 	struct error error = ERROR_OK;
@@ -55,6 +76,7 @@ static void look(const struct router *router, struct http_head *head, struct are
 		ENSURE(error_is(&error));
 		return;
 	}
+	judge(router, head, &match, arena);
 	ENSURE(http_path_normalise(http_path_only(sent), arena, &normal));
 	ENSURE(span_starts_with(normal, SPAN("/inside/")));
 	ENSURE(span_equal(http_query_only(sent), http_query_only(head->path)));

@@ -41,9 +41,16 @@ static const char configuration[] =
 	"        request: {set: {X-Uri: \"{uri}\"}, remove: [Cookie]}\n"
 	"        response: {set: {X-Name: \"{name}\"}, remove: [Server]}\n"
 	"        limits: {body: 100}\n"
+	"      - {path: /mirror/, to: web, mirror: {to: shadow}}\n"
+	"      - {path: /hedge/, to: hedged, mirror: {to: shadow, percent: 30}}\n"
 	"      - {to: web}\n"
 	"upstreams:\n"
-	"  web: {servers: [\"10.9.0.1:80\", \"10.9.0.2:80\"], retries: 1, keepalive: 2}\n";
+	"  web: {servers: [\"10.9.0.1:80\", \"10.9.0.2:80\"], retries: 1, keepalive: 2}\n"
+	"  hedged: {servers: [\"10.9.0.1:80\", \"10.9.0.2:80\", \"10.9.0.3:80\"], retries: 1, retry_on: [5xx],\n"
+	"           hedge: {percentile: 90, minimum: 1ms}, timeouts: {try: 2s}}\n"
+	"  shadow: {servers: [\"10.9.0.4:80\", \"10.9.0.5:80\"], retries: 1, retry_on: [5xx]}\n";
+
+enum { WEB, HEDGED }; /* groups */
 
 static const struct h1_limits wide = {
 	.request_line = 64 * 1024, .field_line = 64 * 1024, .fields = 1000, .head = 64 * 1024};
@@ -424,6 +431,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		stage_configure(&stage, configuration);
 	stage.worker.draining = false;
 	stage_start(&stage);
+	for (unsigned i = 0; i < 100; i++) /* it is known what is usual */
+		latency_digest_add(&upstream_group(&stage.worker, HEDGED)->latencies, 1000);
 	play.stage = &stage;
 	play.reverse = data[0] & 1;
 	play.last = 0;

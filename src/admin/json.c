@@ -181,5 +181,7 @@ void json_put_format(struct json *json, const char *key, const char *format, ...
 struct span json_end(struct json *json)
 {
 	json_add(json, SPAN("\n"));
-	return json->failed ? (struct span){0} : span_make(json->text, json->len);
+	if (json->failed)
+		return (struct span){0};
+	return span_make(json->text, json->len);
 }

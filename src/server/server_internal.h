@@ -49,6 +49,7 @@ struct server_worker {
 	uint64_t complained;     /* loop clock, ms: when the limit was last reported */
 	bool full;
 	bool cut;
+	unsigned operators; /* connections to the operator's interface */
 };
 
 struct server {

@@ -16,6 +16,7 @@ enum {
 	DRAIN_CHECK_MS = 10,
 	FULL_CHECK_MS = 20,
 	COMPLAIN_MS = 10000,
+	OPERATORS_MOST = 16, /* connections to the operator's interface, which are no clients */
 };
 
 /* ---- accepting ---- */
@@ -30,7 +31,8 @@ static void acceptors_pause(struct server_worker *self)
 		log_say(self->worker.log, LOG_WARNING, "limits.connections is reached: new connections wait");
 	}
 	for (size_t i = 0; i < self->server->bound_count; i++)
-		acceptor_pause(&self->acceptors[i]);
+		if (self->server->bound[i].listener.face != PROXY_ADMIN)
+			acceptor_pause(&self->acceptors[i]);
 	loop_timer_start(&self->worker.loop, &self->resume, FULL_CHECK_MS);
 }
 
@@ -46,7 +48,8 @@ static void acceptors_resume(struct timer *timer)
 	}
 	self->full = false;
 	for (size_t i = 0; i < self->server->bound_count; i++)
-		acceptor_resume(&self->acceptors[i]);
+		if (self->server->bound[i].listener.face != PROXY_ADMIN)
+			acceptor_resume(&self->acceptors[i]);
 }
 
 static bool on_client_named(void *owner, const struct address *client)
@@ -68,12 +71,40 @@ static const struct entrance_owner_ops entrance_owner_ops = {
 	.on_gone = on_client_gone,
 };
 
+/* Operators get in however many clients there are, and however little memory: it is then that they want to. */
+static void on_operator_gone(void *owner, const struct client *client)
+{
+	struct server_worker *self = owner;
+
+	self->operators--;
+}
+
+static const struct entrance_owner_ops operator_ops = {
+	.on_named = on_client_named,
+	.on_gone = on_operator_gone,
+};
+
+static void accept_operator(struct server_worker *self, const struct bound *bound, int fd,
+			    const struct address *peer)
+{
+	if (self->operators == OPERATORS_MOST) {
+		close(fd);
+		return;
+	}
+	if (entrance_open(&bound->listener, &self->worker, fd, peer, &operator_ops, self))
+		self->operators++;
+}
+
 static void on_accept(struct acceptor *acceptor, int fd, const struct address *peer)
 {
 	struct server_worker *self = CONTAINER_OF(acceptor->worker, struct server_worker, worker);
 	const struct bound *bound = acceptor->owner;
 	struct address counted = *peer;
 
+	if (bound->listener.face == PROXY_ADMIN) {
+		accept_operator(self, bound, fd, peer);
+		return;
+	}
 	if (entrance_awaits_header(&bound->listener, peer))
 		counted = (struct address){.family = ADDRESS_NONE};
 	if (memory_pressure(&self->server->memory) == MEMORY_FULL) {

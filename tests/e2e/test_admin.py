@@ -17,6 +17,7 @@ from support.operator import Operator
 from support.origin import OK, answering, response
 from support.process import ROOT, run
 from support.waiting import wait_for
+from support.wire import WireError
 
 WEB = "/upstreams/web"
 
@@ -233,6 +234,37 @@ def test_forward_face_does_not_lead_to_it(stage):
     host, port = guise.admin
     answer = stage.client(guise.forward).ask(f"GET http://{host}:{port}/upstreams HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n")
     assert answer.status == 403 and b"upstreams" not in answer.body
+
+
+def test_operators_get_in_when_clients_do_not(stage):
+    origin = stage.origin()
+    guise, operator = started(stage, origin, limits={"connections": 2})
+    clients = [stage.client(guise.reverse) for _ in range(2)]
+    for client in clients:
+        assert client.get().status == 200
+    waiting = stage.client(guise.reverse)
+    waiting.send(b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
+    for _ in range(5):
+        assert operator.server("web", origin.address)["answers"] == 2
+    clients[0].close()
+    assert waiting.read_response("GET").status == 200
+
+
+def test_operators_are_few(stage):
+    """Connections that ask nothing do not take all descriptors; those that ended make room."""
+    guise, operator = started(stage, stage.origin())
+    idle = [stage.client(guise.admin) for _ in range(16)]
+    assert operator_is_refused(operator)
+    for client in idle:
+        client.close()
+    wait_for(lambda: not operator_is_refused(operator), "room")
+
+
+def operator_is_refused(operator):
+    try:
+        return operator.ask("GET", "/").status != 200
+    except (OSError, WireError):
+        return True
 
 
 # orders

@@ -115,7 +115,10 @@ static inline void loop_retire(struct loop *loop, struct loop_task *task)
 
 static inline void loop_timer_start(struct loop *loop, struct timer *timer, uint64_t delay_ms)
 {
-	timer_start(&loop->timers, timer, delay_ms);
+	/* While events are told, the wheel stands where the turn before left it, however long the wait was. */
+	uint64_t behind = loop->now - loop->timers.now;
+
+	timer_start(&loop->timers, timer, delay_ms ? size_min(delay_ms, UINT64_MAX / 2) + behind : 0);
 }
 
 static inline void loop_timer_stop(struct loop *loop, struct timer *timer)

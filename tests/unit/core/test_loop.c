@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -193,6 +194,36 @@ static void test_timer_ends_wait(void **state)
 	assert_true(f->loop.wall_ms > 1700000000000);
 }
 
+/* A source whose event starts a timer. */
+struct starter {
+	struct loop_source source;
+	struct alarm alarm;
+};
+
+static void on_start(struct loop_source *source, uint32_t events)
+{
+	struct starter *starter = CONTAINER_OF(source, struct starter, source);
+	loop_timer_start(starter->alarm.loop, &starter->alarm.timer, 50);
+}
+
+/* However long the loop has waited for the event: the timer's time begins now. */
+static void test_timer_started_by_an_event(void **state)
+{
+	struct fixture *f = *state;
+	struct starter starter = {.source = {.fd = f->pipe[0], .on_event = on_start}, .alarm.loop = &f->loop};
+	timer_init(&starter.alarm.timer, on_alarm);
+	assert_true(loop_add(&f->loop, &starter.source, EPOLLIN));
+	struct timespec idle = {.tv_nsec = 100 * 1000 * 1000};
+	nanosleep(&idle, NULL); /* what an idle loop does */
+	assert_int_equal(write(f->pipe[1], "x", 1), 1);
+	loop_turn(&f->loop, -1);
+	uint64_t start = f->loop.now;
+	assert_true(timer_active(&starter.alarm.timer));
+	loop_run(&f->loop);
+	assert_true(f->loop.now >= start + 50);
+	loop_remove(&f->loop, &starter.source);
+}
+
 enum { SENDERS = 4, LETTERS = 20000 };
 
 struct mail {
@@ -274,10 +305,15 @@ static void test_worker_without_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_order_of_tasks),      TEST(test_budget),
-		TEST(test_edge_triggered),      TEST(test_removed_in_the_turn),
-		TEST(test_add_fails),           TEST(test_timer_ends_wait),
-		cmocka_unit_test(test_mailbox), cmocka_unit_test(test_worker_without_memory),
+		TEST(test_order_of_tasks),
+		TEST(test_budget),
+		TEST(test_edge_triggered),
+		TEST(test_removed_in_the_turn),
+		TEST(test_add_fails),
+		TEST(test_timer_ends_wait),
+		TEST(test_timer_started_by_an_event),
+		cmocka_unit_test(test_mailbox),
+		cmocka_unit_test(test_worker_without_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,8 @@
 #include "cli/command_internal.h"
 #include "cli/start.h"
 #include "config/deviation.h"
+#include "config/report.h"
+#include "server/names.h"
 
 enum { OPTION_CONFIG, OPTION_QUIET };
 
@@ -22,6 +24,16 @@ static void print_deviations(const struct snapshot *snapshot)
 			printf("; \"%s\" restores the rule", deviation->restore);
 		putchar('\n');
 	}
+}
+
+/* A name may well resolve on the machine that the configuration is for, and not here: that is no mistake. */
+static void warn_of_names(struct start *start)
+{
+	struct diagnostics names;
+
+	diagnostics_init(&names, &start->arena, start->diagnostics.file);
+	names_check(start->snapshot, &names);
+	report_print(stderr, &names, true, command_colour(stderr));
 }
 
 static int run(const struct command *command, int argc, char **argv)
@@ -44,6 +56,7 @@ static int run(const struct command *command, int argc, char **argv)
 		return status;
 	start_load(&start, file, !quiet);
 	if (start.snapshot && !quiet) {
+		warn_of_names(&start);
 		printf("%s: configuration is good\n", start.diagnostics.file);
 		print_deviations(start.snapshot);
 	}
@@ -64,7 +77,8 @@ const struct command command_check = {
 	.summary = "Look for mistakes in a configuration file.",
 	.synopsis = "-c FILE [--quiet]",
 	.text = "Reads the configuration as \"run\" would, prints every mistake as FILE:LINE:COLUMN: TEXT on standard error,\n"
-		"and starts nothing. The exit status is 0 when it is good and 1 when it is not.\n",
+		"and starts nothing. Names of servers are asked for, and those that do not resolve here and now are warnings\n"
+		"(with --quiet, none is asked for). The exit status is 0 when it is good and 1 when it is not.\n",
 	.example = "    guise check -c guise.yaml\n",
 	.options = options,
 	.run = run,

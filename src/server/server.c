@@ -93,7 +93,7 @@ static const char *resolver_servers(struct server *server)
 	return (const char *)list.at;
 }
 
-static bool resolver_prepare(struct server *server)
+bool resolver_prepare(struct server *server)
 {
 	const struct resolver_keys *keys = &server->snapshot->settings.resolver;
 	struct span text;

@@ -85,6 +85,9 @@ void sockets_close(struct server *server);
 /* The same without sockets: server->bound as it would be. False: out of memory. */
 WARN_UNUSED bool sockets_describe(struct server *server);
 
+/* server.c: what the resolvers of all threads have in common. False: out of memory. */
+WARN_UNUSED bool resolver_prepare(struct server *server);
+
 /* listeners.c: from what is bound to what it means. False: out of memory. */
 WARN_UNUSED bool listeners_prepare(struct server *server);
 

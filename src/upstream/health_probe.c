@@ -172,7 +172,7 @@ static struct span probe_host(const struct health_probe *probe, struct arena *ar
 {
 	const struct health_settings *settings = probe_settings(probe);
 	const struct fleet_server *server = probe->server->fleet;
-	struct span host = span_starts_with(server->written, SPAN("srv:")) ? server->text : server->written;
+	struct span host = server->written;
 	size_t colon = host.len;
 
 	if (settings->host.len)

@@ -22,7 +22,10 @@ const struct setting server_rows[] = {
 		.check = upstream_check_address,
 		.summary =
 			"Where the server listens: `HOST:PORT`, `[IPV6]:PORT` or `unix:/path`; or `srv:NAME`, which asks for "
-			"SRV records (RFC 2782). A name is looked up again whenever its time to live has passed.",
+			"SRV records (RFC 2782): each target is a server with the record's port, priority and weight, and what its "
+			"certificate must be for, and Host says, is the target's name. A name is looked up again whenever its time "
+			"to live has passed (at least 1 s, at most 1 h); while that fails, or the name has nothing any more, the "
+			"last good answer stays in use.",
 		.example = "\"api.internal:8443\"",
 	},
 	{
@@ -69,7 +72,7 @@ const struct setting server_rows[] = {
 		.key = "resolve",
 		.kind = SETTING_CHOICE,
 		.offset = offsetof(struct upstream_server_settings, resolve),
-		.fallback = "one",
+		.fallback = "each",
 		.choices = resolves,
 		.summary = "A name with several addresses: `each` is a server of its own, which comes and goes with the name server's "
 			   "answers (where there are both, IPv6 addresses stand by for the IPv4 ones); or they are ways to `one` "
@@ -147,8 +150,11 @@ const struct setting upstream_rows[] = {
 		.key = "file",
 		.kind = SETTING_TEXT,
 		.offset = offsetof(struct upstream_settings, file),
-		.summary = "A file with more servers, YAML or JSON: a list as in `servers`. It is looked at every second, and what has "
-			   "changed counts at once. A file with a mistake changes nothing.",
+		.summary =
+			"A file with more servers, YAML or JSON: a list as in `servers`, of at most 10,000 (4 MiB). It is looked at every "
+			"second. A new file in the place of the old one (`mv`) counts at once, one that is written in place when it has "
+			"stayed the same for a second. One with a mistake changes nothing, and is complained about once; `[]` means that "
+			"there are no servers.",
 		.example = "servers.yaml",
 	},
 	{

@@ -16,6 +16,7 @@
 #include "net/resolver.h"
 #include "proxy/entrance.h"
 #include "tls/server.h"
+#include "upstream/discovery.h"
 #include "upstream/group.h"
 
 #include <errno.h>
@@ -49,6 +50,7 @@ struct stage {
 	struct diagnostics diagnostics;
 	struct snapshot *snapshot;
 	struct fleet *fleet;
+	struct discovery *discovery;
 	struct resolver_settings names;
 	struct map hosts;
 	struct worker worker;
@@ -222,6 +224,8 @@ static inline void stage_start(struct stage *stage)
 	ENSURE(conn_room_init(worker) && resolver_init(worker, &stage->names) && tls_room_init(worker, 64) &&
 	       exchange_room_init(worker) && h1_room_init(worker) && h2_room_init(worker) &&
 	       entrance_room_init(worker) && upstream_room_init(worker, stage->fleet));
+	stage->discovery = discovery_start(worker, stage->fleet);
+	ENSURE(stage->discovery);
 	stage_contexts(stage);
 	stage->working = true;
 }
@@ -353,6 +357,7 @@ static inline void stage_stop(struct stage *stage)
 	stage_turns(stage, 2);
 	ENSURE(exchange_count(worker) == 0);
 	ENSURE(conn_count(worker) == 0);
+	discovery_stop(stage->discovery);
 	upstream_room_fini(worker);
 	resolver_fini(worker);
 	loop_turn(&worker->loop, 0);

@@ -156,7 +156,7 @@ static void test_version(void **state)
 
 static void test_check(void **state)
 {
-	static const char good[] = "forward: [{listen: 127.0.0.1:0}]\nupstreams: {web: ['a:1']}\n";
+	static const char good[] = "forward: [{listen: 127.0.0.1:0}]\nupstreams: {web: ['127.0.0.1:1']}\n";
 	struct outcome outcome = run("check -c -", good);
 
 	assert_int_equal(outcome.status, EXIT_GOOD);

@@ -131,13 +131,18 @@ static bool watched_follow(struct watched_group *watched)
 
 /* ---- judging ---- */
 
+static bool is_enough(const struct outlier_settings *settings, uint64_t count)
+{
+	return count > 0 && count >= settings->requests;
+}
+
 /* Percentage points that the server's share of bad ones is above the others'; 0: it is not, or too little is known. */
 static uint64_t rate_excess(const struct outlier_settings *settings, const struct seen *own,
 			    const struct seen *others)
 {
 	uint64_t count = finished(own), other_count = finished(others);
 
-	if (!settings->error_rate || count < settings->requests || other_count < settings->requests)
+	if (!settings->error_rate || !is_enough(settings, count) || !is_enough(settings, other_count))
 		return 0;
 	uint64_t rate = own->bad * 100 / count, other_rate = others->bad * 100 / other_count;
 	return rate >= other_rate + settings->error_rate ? rate - other_rate : 0;
@@ -147,7 +152,7 @@ static uint64_t rate_excess(const struct outlier_settings *settings, const struc
 static uint64_t latency_excess(const struct outlier_settings *settings, const struct seen *own,
 			       const struct seen *others)
 {
-	if (!settings->latency || own->answers < settings->requests || others->answers < settings->requests)
+	if (!settings->latency || !is_enough(settings, own->answers) || !is_enough(settings, others->answers))
 		return 0;
 	uint64_t mean = own->latency_us / own->answers, other_mean = others->latency_us / others->answers;
 	uint64_t percent = mean * 100 / size_max(other_mean, 1);

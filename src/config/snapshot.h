@@ -51,8 +51,8 @@ struct snapshot_listener {
 struct snapshot {
 	atomic_uint references;
 	struct arena arena;
-	const char *file;                    /* as the user named it; NULL: made by the command line */
-	struct settings settings;            /* as written, with defaults */
+	const char *file;         /* as the user named it; NULL: made by the command line */
+	struct settings settings; /* as written, with defaults */
 	struct snapshot_listener *listeners; /* forward, then reverse, then tcp, each in the order of the file; then admin */
 	size_t listener_count;
 	const struct upstream_settings *upstreams; /* a route's group is an index here */

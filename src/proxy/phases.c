@@ -137,8 +137,7 @@ static void proxy_on_response(struct exchange *x)
 		return;
 	if (!http_status_is_interim(x->response.status))
 		good = p->listener->face == PROXY_FORWARD ? forward_mask_response_of(x, p) :
-							    reverse_mask_response(x, p) &&
-								    reverse_stick(x, p);
+							    reverse_mask_response(x, p) && reverse_stick(x, p);
 	else if (p->listener->face == PROXY_REVERSE)
 		reverse_mask_beside(p, &x->response.fields, true);
 	if (!good) {

@@ -6,7 +6,6 @@
 #include "config/files.h"
 #include "server/server_internal.h"
 #include "upstream/discovery.h"
-#include "upstream/fleet_internal.h"
 
 #include <stdlib.h>
 

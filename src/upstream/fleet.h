@@ -153,6 +153,9 @@ WARN_UNUSED struct fleet_server *fleet_server_get(struct fleet_group *group,
 struct fleet_server *fleet_server_retain(struct fleet_server *server);
 void fleet_server_release(struct fleet_server *server);
 
+/* A name whose addresses are servers of their own, or that stands for SRV records. */
+bool fleet_is_discovered(const struct upstream_server_settings *server);
+
 /* Whether it takes new requests, as checks, orders and ejection have it. */
 bool fleet_server_is_well(const struct fleet_server *server, uint64_t now_ms);
 

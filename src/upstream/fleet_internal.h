@@ -75,7 +75,4 @@ void fleet_seat_post(struct fleet_seat *seat);
 /* fleet_limits.c */
 void fleet_limits_init(struct fleet_group *group);
 
-/* A name whose addresses are servers of their own, or that stands for SRV records. */
-bool fleet_is_discovered(const struct upstream_server_settings *server);
-
 #endif

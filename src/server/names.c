@@ -11,21 +11,11 @@
 
 enum { PATIENCE_MS = 3000, TURN_MS = 20 };
 
-static bool list_has_names(const struct setting_list *list)
-{
-	const struct upstream_server_settings *servers = list->items;
-
-	for (size_t i = 0; i < list->count; i++)
-		if (fleet_is_discovered(&servers[i]))
-			return true;
-	return false;
-}
-
 static bool snapshot_has_names(const struct snapshot *snapshot)
 {
 	for (size_t i = 0; i < snapshot->upstream_count; i++)
-		if (list_has_names(&snapshot->upstreams[i].servers) ||
-		    list_has_names(&snapshot->plans[i].file_servers))
+		if (discovery_is_needed(&snapshot->upstreams[i].servers) ||
+		    discovery_is_needed(&snapshot->plans[i].file_servers))
 			return true;
 	return false;
 }

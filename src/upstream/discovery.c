@@ -416,14 +416,12 @@ static void group_on_again(struct timer *timer)
 	group_publish(group);
 }
 
-static bool group_needs(const struct upstream_settings *settings)
+bool discovery_is_needed(const struct setting_list *servers)
 {
-	const struct upstream_server_settings *servers = settings->servers.items;
+	const struct upstream_server_settings *items = servers->items;
 
-	if (settings->file.len)
-		return true;
-	for (size_t i = 0; i < settings->servers.count; i++)
-		if (fleet_is_discovered(&servers[i]))
+	for (size_t i = 0; i < servers->count; i++)
+		if (fleet_is_discovered(&items[i]))
 			return true;
 	return false;
 }
@@ -436,7 +434,7 @@ static bool group_start(struct discovery *discovery, struct discovery_group *gro
 	*group = (struct discovery_group){.discovery = discovery, .fleet = fleet};
 	loop_task_init(&group->look, group_look);
 	timer_init(&group->again, group_on_again);
-	if (!group_needs(plan->settings))
+	if (plan->settings->file.len == 0 && !discovery_is_needed(&plan->settings->servers))
 		return true;
 	group->active = true;
 	group->own = sources_new(group, &plan->settings->servers, NULL);

@@ -30,6 +30,9 @@ void discovery_list_free(struct discovery_list *list);
 WARN_UNUSED struct discovery *discovery_start(struct worker *worker, struct fleet *fleet);
 void discovery_stop(struct discovery *discovery); /* before the resolver ends, with a turn to follow; NULL is fine */
 
+/* Whether there is anything to ask for in a list of struct upstream_server_settings. */
+bool discovery_is_needed(const struct setting_list *servers);
+
 /* Whether each name has been answered, in one way or the other. */
 bool discovery_settled(const struct discovery *discovery);
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 
@@ -118,6 +119,54 @@ class Dnsmasq(Daemon):
             arguments += [f"--host-record={name},{address}" for address in addresses]
         super().__init__(arguments, os.path.join(str(prefix), "dnsmasq.log"))
         self.wait_port(self.port, "127.0.0.54")
+
+
+class LiveDnsmasq:
+    """dnsmasq whose answers change: addresses by a signal, SRV records by a new start on the same port. TTL 1 s."""
+
+    def __init__(self, directory, host="127.0.0.54"):
+        self.directory = str(directory)
+        os.makedirs(self.directory, exist_ok=True)
+        self.host = host
+        self.port = free_port(socket.SOCK_DGRAM, host)
+        self.address = f"{host}:{self.port}"
+        self.hosts = os.path.join(self.directory, "hosts")
+        self.services = []
+        self.daemon = None
+        self._write({})
+        self.start()
+
+    def _write(self, names):
+        lines = [f"{address} {name}" for name, addresses in names.items() for address in addresses]
+        with open(self.hosts, "w", encoding="ascii") as file:
+            file.write("\n".join(lines) + "\n")
+
+    def start(self):
+        arguments = [program("dnsmasq"), "--no-daemon", "--no-resolv", "--no-hosts", "--conf-file=/dev/null",
+                     f"--addn-hosts={self.hosts}", f"--port={self.port}", f"--listen-address={self.host}",
+                     "--bind-interfaces", "--local=/#/", "--local-ttl=1", "--log-facility=-"]
+        arguments += [f"--srv-host={service}" for service in self.services]
+        self.daemon = Daemon(arguments, os.path.join(self.directory, "dnsmasq.log"))
+        self.daemon.wait_port(self.port, self.host)
+
+    def set(self, **names):
+        """From now on these names are all there are: a_test=["10.0.0.1"] is "a.test"."""
+        self._write({name.replace("_", "."): addresses for name, addresses in names.items()})
+        self.daemon.process.send_signal(signal.SIGHUP)
+
+    def set_services(self, *services):
+        """From now on these SRV records are all there are: "_http._tcp.test,a.test,8080,priority,weight"."""
+        self.services = services
+        self.kill()
+        self.start()
+
+    def kill(self):
+        if self.daemon:
+            self.daemon.kill()
+        self.daemon = None
+
+    def stop(self):
+        self.kill()
 
 
 class Curl:

@@ -76,7 +76,8 @@ const struct setting upstream_limit_rows[] = {
 		.max = 10000000,
 		.word = "unlimited",
 		.word_value = 0,
-		.summary = "Connections to the servers of the group.",
+		.summary = "Connections to the servers of the group. With so many, idle ones to other servers are closed to make room, and "
+			   "requests wait for one to become free (`pending`, `timeouts.queue`).",
 		.example = "500",
 	},
 	{
@@ -97,7 +98,7 @@ const struct setting upstream_limit_rows[] = {
 		.offset = offsetof(struct upstream_limits, pending),
 		.fallback = "128",
 		.max = 1000000,
-		.summary = "Requests that wait for a server with room (`max_connections`). 0: none waits.",
+		.summary = "Requests that wait for a server with room (`max_connections`) or for a connection (`connections`). 0: none waits.",
 		.example = "100",
 	},
 	{

@@ -118,10 +118,16 @@ bool outlier_is_failure(const struct error *error)
 void outlier_on_answer(struct fleet_group *group, struct fleet_server *server, unsigned status,
 		       const struct worker *worker)
 {
-	uint64_t most = group->plan->settings->outliers.errors;
+	const struct outlier_settings *settings = &group->plan->settings->outliers;
+	uint64_t most = settings->errors;
 
 	streak_end(&server->connects);
-	streak_end(&server->failures);
+	/* What is tried elsewhere was no answer: or each such server would use up the budget for retries, and clients would meet it then. */
+	if (!status_set_has(&group->plan->retry_on, status))
+		streak_end(&server->failures);
+	else if (streak_grow(&server->failures, settings->failures))
+		eject_for_streak(group, server, worker, settings->failures,
+				 "answers with a status of retry_on");
 	if (status < 500)
 		streak_end(&server->errors);
 	else if (streak_grow(&server->errors, most))

@@ -151,7 +151,8 @@ const struct setting outlier_rows[] = {
 		.max = 1000000,
 		.word = "off",
 		.word_value = 0,
-		.summary = "Requests in a row that were not answered (not connected, broken, too late, malformed).",
+		.summary = "Requests in a row that were not answered (not connected, broken, too late, malformed), or with a status of "
+			   "`retry_on`.",
 		.example = "10",
 	},
 	{

@@ -27,6 +27,8 @@ SEEN = {
     "timeouts": {"try": "400ms"},
     "retry_budget": {"per_second": 500, "burst": 200},
 }
+# As it is without a word, but for the time of ejections. What is frozen is found by timeouts.response alone, and is not looked at.
+USUAL = {"outliers": {"eject": "400ms", "eject_most": "400ms"}}
 
 
 class Run:
@@ -92,6 +94,20 @@ def test_one_server_in_trouble(stage, group, down, up):
     run.load.stop()
     assert not run.load.errors, run.load.errors[:5]
     assert run.load.cut <= 1  # an answer of which a part had gone when its server was killed
+
+
+@pytest.mark.seconds(60)
+@pytest.mark.parametrize("down, up", [("1", "1"), ("2", "2")])
+def test_usual_settings(stage, down, up):
+    """A server that fails is left out before the usual budget for second tries is used up."""
+    run = Run(stage, USUAL, down, up)
+    first, second, third = run.servers
+    run.has_share(*run.servers)
+    run.trouble(first, lambda: first.signal(signal.SIGUSR1), lambda: first.signal(signal.SIGHUP))
+    run.trouble(second, lambda: second.signal(signal.SIGUSR2), lambda: second.signal(signal.SIGHUP))
+    run.trouble(third, third.kill, third.start)
+    run.load.stop()
+    assert not run.load.errors, run.load.errors[:5]
 
 
 @pytest.mark.seconds(60)

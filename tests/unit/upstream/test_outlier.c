@@ -19,9 +19,10 @@ static const char yaml[] =
 	"  slow:\n"
 	"    servers: [\"10.9.0.1:80\", \"10.9.0.2:80\"]\n"
 	"    slow_start: 8s\n"
-	"    outliers: {connects: 1, eject: 2s}\n";
+	"    outliers: {connects: 1, eject: 2s}\n"
+	"  tried: {servers: [\"10.9.0.1:80\", \"10.9.0.2:80\"], retry_on: [429, 503], outliers: {failures: 3}}\n";
 
-enum { MANY, ALONE, PAIR, OFF, RATES, SLOW };
+enum { MANY, ALONE, PAIR, OFF, RATES, SLOW, TRIED };
 
 static const struct error unreachable = {.code = ERROR_CONNECT_REFUSED, .unprocessed = true};
 static const struct error broken = {.code = ERROR_UPSTREAM_RESET};
@@ -71,6 +72,22 @@ static void test_errors_in_a_row(void **state)
 	assert_false(is_out(MANY, 0));
 	succeed(MANY, 0, 599);
 	assert_true(is_out(MANY, 0));
+}
+
+/* What another server is asked for instead is no answer. */
+static void test_statuses_of_retry_on(void **state)
+{
+	succeed(TRIED, 0, 503);
+	fail_with(TRIED, 0, &broken, 1);
+	succeed(TRIED, 0, 500); /* this one is */
+	succeed(TRIED, 0, 503);
+	succeed(TRIED, 0, 429);
+	assert_false(is_out(TRIED, 0));
+	fail_with(TRIED, 0, &broken, 1);
+	assert_true(is_out(TRIED, 0));
+	for (unsigned i = 0; i < 10; i++)
+		succeed(MANY, 0, 429);
+	assert_false(is_out(MANY, 0));
 }
 
 static void test_off_is_off(void **state)
@@ -327,6 +344,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_connects_in_a_row),
 		TEST(test_errors_in_a_row),
+		TEST(test_statuses_of_retry_on),
 		TEST(test_off_is_off),
 		TEST(test_whose_fault_it_is),
 		TEST(test_ejection_grows),

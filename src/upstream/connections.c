@@ -98,19 +98,21 @@ void connections_serve(struct upstream_group *group)
 {
 	struct fleet_group *fleet = group->fleet;
 
-	if (!fleet_waits(fleet, FLEET_FOR_CONNECTION))
-		return;
 	if (list_empty(&group->starved)) {
+		fleet_connection_pass_on(fleet, group->worker);
 		/* Others wait: what is idle here, or was left meanwhile, is theirs. */
-		if (!close_an_idle_one(group))
+		if (fleet_waits(fleet, FLEET_FOR_CONNECTION) && !close_an_idle_one(group))
 			fleet_on_place(fleet, FLEET_FOR_CONNECTION, NULL);
 		return;
 	}
 	/* With more than its share, a worker gives every other one that it has no use for to those of others. */
 	if (fleet_connections_unfair(fleet, group->worker) &&
-	    !fleet_on_place(fleet, FLEET_FOR_CONNECTION, group->worker) && close_an_idle_one(group))
+	    !fleet_has_turn(fleet, FLEET_FOR_CONNECTION, group->worker) && close_an_idle_one(group))
 		return;
-	if (serve_starved(group) && !list_empty(&group->starved))
+	bool served = serve_starved(group);
+	if (list_empty(&group->starved))
+		fleet_connection_pass_on(fleet, group->worker);
+	else if (served)
 		fleet_call_others(fleet, group->worker);
 }
 

@@ -170,9 +170,14 @@ void fleet_leave(struct fleet_group *group, enum fleet_gauge gauge);
 WARN_UNUSED bool fleet_gauge_read(const struct fleet_group *group, enum fleet_gauge gauge, unsigned *now,
 				  unsigned *most);
 
-/* The same for a connection of this worker. Whoever waits for one is told when it is left. */
+/*
+ * The same for a connection of this worker. One that is left while others wait stays counted, and is granted to the worker whose turn it is, which looks
+ * soon: or those would have it that come by first.
+ */
 WARN_UNUSED bool fleet_connection_enter(struct fleet_group *group, const struct worker *worker);
 void fleet_connection_leave(struct fleet_group *group, const struct worker *worker);
+/* Nobody of this worker waits any more: what was granted to it goes on. */
+void fleet_connection_pass_on(struct fleet_group *group, const struct worker *worker);
 /* What was entered is left when this connection is closed. */
 void fleet_connection_give(struct fleet_group *group, struct conn *conn);
 /* Whether this worker has more than an equal share of the connections that there may be. */
@@ -195,6 +200,8 @@ bool fleet_waits(const struct fleet_group *group, enum fleet_line line); /* anyb
  * which looks; else another one looks soon.
  */
 bool fleet_on_place(struct fleet_group *group, enum fleet_line line, const struct worker *worker);
+/* Whether it is the turn of this worker, which is over then. */
+bool fleet_has_turn(struct fleet_group *group, enum fleet_line line, const struct worker *worker);
 /* All other workers look soon. */
 void fleet_call_others(struct fleet_group *group, const struct worker *worker);
 

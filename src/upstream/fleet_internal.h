@@ -32,6 +32,7 @@ struct fleet_seat {
 	struct letter letter;
 	atomic_bool posted;
 	atomic_uint waiting[FLEET_LINES];
+	atomic_uint granted; /* connections that it may make, and that are counted already: see fleet_connection_leave */
 	unsigned connections; /* of this worker, if they are limited; its own */
 };
 

@@ -364,6 +364,17 @@ def test_one_connection_for_two_workers(stage):
     assert load.statuses == {200: 160} and gauge.most == 1
 
 
+def test_workers_share_a_connection(stage):
+    """Both workers' clients want it all the time, and neither worker keeps it for its own."""
+    gauge = Gauge()
+    origin = stage.origin(working(gauge, 0.005))
+    guise = stage.guise(group(origin, limits={"connections": 1, "pending": 100}, timeouts={"queue": "40s"}))
+    watch = Stopwatch()
+    load = Load(stage, guise, clients=16, requests=20).join()
+    assert load.statuses == {200: 320} and gauge.most == 1
+    assert load.slowest < watch.seconds / 3
+
+
 def test_connections_of_tcp(stage):
     def script(peer):
         peer.send(b"hello")

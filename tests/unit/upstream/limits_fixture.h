@@ -134,6 +134,7 @@ static inline void expect_nothing_left(unsigned groups, bool connections_too)
 			assert_int_equal(atomic_load(&fleet_at(i)->waiting[j]), 0);
 			assert_int_equal(atomic_load(&fleet_at(i)->seats[0].waiting[j]), 0);
 		}
+		assert_int_equal(atomic_load(&fleet_at(i)->seats[0].granted), 0);
 		assert_true(list_empty(&group->queue) && list_empty(&group->starved));
 		for (unsigned j = 0; j < group->view->count; j++) {
 			const struct fleet_server *server = group->view->servers[j]->fleet;

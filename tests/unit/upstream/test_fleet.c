@@ -251,7 +251,7 @@ static void test_lines_are_fair(void **state)
 		for (unsigned j = 0; j < 3; j++)
 			loop_turn(&workers[j].loop, 0);
 	}
-	assert_in_range(own, 10, 20);
+	assert_int_equal(own, 15);
 	assert_int_equal(own + looks[2], 30);
 	assert_int_equal(looks[0], 0);
 	assert_int_equal(looks[1], 0);
@@ -261,6 +261,41 @@ static void test_lines_are_fair(void **state)
 	for (unsigned i = 0; i < 3; i++) {
 		worker_fini(&workers[i]);
 	}
+	fleet_free(fleet);
+}
+
+/* A connection that is left while others wait is theirs in turn, and not for who comes by first. */
+static void test_connections_are_granted(void **state)
+{
+	struct fleet *fleet =
+		fleet_new(&stage.memory, stage.snapshot->plans, stage.snapshot->upstream_count, 3, NULL);
+	struct fleet_group *group = fleet_group_at(fleet, WEB);
+	struct worker workers[3] = {{.index = 0}, {.index = 1}, {.index = 2}};
+	unsigned now, most;
+
+	for (unsigned i = 0; i < 2; i++)
+		assert_true(fleet_connection_enter(group, &workers[0]));
+	assert_true(fleet_connections_unfair(group, &workers[0]));
+	fleet_wait(group, &workers[1], FLEET_FOR_CONNECTION, 1);
+	fleet_wait(group, &workers[2], FLEET_FOR_CONNECTION, 1);
+	fleet_connection_leave(group, &workers[0]);
+	fleet_connection_leave(group, &workers[0]);
+	assert_false(fleet_connection_enter(group, &workers[0]));
+	assert_true(fleet_gauge_read(group, FLEET_CONNECTIONS, &now, &most));
+	assert_int_equal(now, 2);
+	assert_true(fleet_connection_enter(group, &workers[1]));
+	assert_false(fleet_connection_enter(group, &workers[1]));
+	/* The third has gone away: its own goes on to the second, and then back to all. */
+	fleet_wait(group, &workers[2], FLEET_FOR_CONNECTION, -1);
+	fleet_connection_pass_on(group, &workers[2]);
+	assert_true(fleet_connection_enter(group, &workers[1]));
+	fleet_wait(group, &workers[1], FLEET_FOR_CONNECTION, -1);
+	fleet_connection_leave(group, &workers[1]);
+	fleet_connection_leave(group, &workers[1]);
+	assert_true(fleet_gauge_read(group, FLEET_CONNECTIONS, &now, &most));
+	assert_int_equal(now, 0);
+	assert_true(fleet_connection_enter(group, &workers[0]));
+	fleet_connection_leave(group, &workers[0]);
 	fleet_free(fleet);
 }
 
@@ -277,6 +312,7 @@ int main(void)
 		TEST(test_what_survives_a_reload),
 		TEST(test_without_memory),
 		TEST(test_lines_are_fair),
+		TEST(test_connections_are_granted),
 	};
 
 	return cmocka_run_group_tests(tests, group_set_up, group_tear_down);

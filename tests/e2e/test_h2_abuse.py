@@ -20,7 +20,7 @@ from support.waiting import stays_true, wait_for
 MIB = 1 << 20
 GROWTH = 16 * MIB  # of the whole process, whatever one attacker does
 LATENCY = 1.0  # seconds: an innocent request takes no longer
-TAKEN = 16 * MIB  # an attacker has been stopped before so much of it was taken, what waits in the buffers of sockets included
+TAKEN = 24 * MIB  # an attacker has been stopped before so much of it was taken, what waits in the buffers of sockets included
 REQUEST = request_block()
 CLOSED = re.compile(r"h2: (?P<kind>[a-z ]+) from (?P<address>[0-9a-f.:]+): connection closed")
 

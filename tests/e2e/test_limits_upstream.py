@@ -319,7 +319,7 @@ def test_retries(stage):
     failing = stage.origin(working(Gauge(), reply=response(503)))
     backup = stage.origin(working(second, gate=gate))
     guise = stage.guise(group(failing, {"address": backup.address, "backup": True}, retries=1, retry_on=["503"],
-                              limits={"retries": 2}, outliers={"errors": "off"}))
+                              limits={"retries": 2}, outliers={"failures": "off"}))
     clients = [send(stage, guise) for _ in range(8)]
     heard = []
     wait_for(lambda: len(heard.clear() or [heard.append(c) for c in clients if has_heard(c, 0.05)]) == 6,

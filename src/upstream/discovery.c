@@ -141,13 +141,14 @@ static void draft_add(struct draft *draft, const struct fleet_identity *identity
 		draft->failed = true;
 		return;
 	}
-	/* An address that is named twice is one server, as it is named first. */
-	if (!map_get(&draft->seen, server->text)) {
+	/* An address that several name is one server, the first one's, with the weight of all: see roster_add. */
+	struct fleet_server *seen = map_get(&draft->seen, server->text);
+	if (!seen) {
 		if (group->begun && atomic_load(&server->references) == 1)
 			atomic_store(&server->well_since, group->discovery->worker->loop.now);
 		draft->failed = !map_put(&draft->seen, server->text, server);
-		roster_add(draft->roster, server, weight, tier);
 	}
+	roster_add(draft->roster, seen ? seen : server, weight, tier);
 	fleet_server_release(server);
 }
 

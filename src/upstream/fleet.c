@@ -90,12 +90,14 @@ void roster_add(struct roster *roster, struct fleet_server *server, uint32_t wei
 		if (member->tier == tier)
 			member->weight = (uint32_t)size_min(member->weight + weight, WEIGHT_MOST);
 		else if (tier < member->tier)
-			*member = (struct roster_member){.server = server, .weight = weight, .tier = tier};
+			*member = (struct roster_member){
+				.server = server, .id = server->id, .weight = weight, .tier = tier};
 		return;
 	}
 	ENSURE(roster->count < roster->most);
 	roster->members[roster->count++] = (struct roster_member){
 		.server = fleet_server_retain(server),
+		.id = server->id,
 		.weight = weight,
 		.tier = tier,
 	};

@@ -73,6 +73,7 @@ struct fleet_server {
 
 struct roster_member {
 	struct fleet_server *server; /* held */
+	uint64_t id;                 /* the server's: here it is found without a look at each server */
 	uint32_t weight;             /* 1..256 */
 	uint32_t tier;               /* lower ones first */
 };

@@ -21,13 +21,15 @@ bool fleet_is_discovered(const struct upstream_server_settings *server)
 static struct fleet_server *roster_find(const struct roster *roster, const struct fleet_server *wanted,
 					unsigned *hint)
 {
-	for (unsigned i = 0; roster && i < roster->count; i++) {
-		unsigned at = (*hint + i) % roster->count;
-		struct fleet_server *server = roster->members[at].server;
-		if (server->id != wanted->id || !span_equal(server->text, wanted->text))
+	unsigned count = roster ? roster->count : 0;
+
+	for (unsigned i = 0, at = *hint; i < count; i++, at++) {
+		at = at < count ? at : 0;
+		const struct roster_member *member = &roster->members[at];
+		if (member->id != wanted->id || !span_equal(member->server->text, wanted->text))
 			continue;
 		*hint = at + 1;
-		return server;
+		return member->server;
 	}
 	return NULL;
 }

@@ -55,11 +55,14 @@ void upstream_view_free(struct upstream_group *group, struct upstream_view *view
 /* Where the server stands in a view, looking from `hint` on, since most keep their order; view->count: nowhere. */
 static unsigned view_find(const struct upstream_view *view, const struct fleet_server *fleet, unsigned hint)
 {
-	for (unsigned i = 0; i < view->count; i++) {
-		unsigned at = (hint + i) % view->count;
-		if (view->servers[at]->fleet == fleet)
+	const struct roster_member *members = view->roster->members;
+
+	for (unsigned at = hint; at < view->count; at++)
+		if (members[at].server == fleet)
 			return at;
-	}
+	for (unsigned at = 0; at < hint && at < view->count; at++)
+		if (members[at].server == fleet)
+			return at;
 	return view->count;
 }
 

@@ -247,6 +247,7 @@ static inline void stage_peer_take(struct stage_peer *peer)
 			peer->capacity = peer->capacity * 2 + 8192;
 			peer->bytes = realloc(peer->bytes, peer->capacity);
 			ENSURE(peer->bytes);
+			peer->bytes[peer->len] = 0;
 		}
 		ssize_t got = recv(peer->fd, peer->bytes + peer->len, peer->capacity - peer->len - 1, 0);
 		if (got > 0) {

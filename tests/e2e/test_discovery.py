@@ -47,6 +47,8 @@ class Load:
         self.answers = []
         self.failures = []
         self.ended = False
+        # On a busy machine a name server may be slower than what a start waits for it.
+        wait_for(lambda: stage.client(address).get(path).status == 200, "a first answer")
         self.threads = [threading.Thread(target=self._ask, args=(stage, address, path), daemon=True)
                         for _ in range(clients)]
         for thread in self.threads:

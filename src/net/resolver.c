@@ -146,15 +146,8 @@ static void merge(struct lookup *lookup, const struct ares_addrinfo *result)
 			lookup->ttl = (uint64_t)cname->ttl;
 	}
 	for (const struct ares_addrinfo_node *node = result->nodes; node; node = node->ai_next) {
-		union socket_address raw;
-		if (!node->ai_addr || node->ai_addrlen > sizeof(raw))
-			continue;
-		memcpy(&raw, node->ai_addr, node->ai_addrlen);
-		struct address address = address_from_socket(&raw, node->ai_addrlen);
-		address.port = 0;
-		address.scope = 0;
-		if ((address.family != ADDRESS_V4 && address.family != ADDRESS_V6) ||
-		    !resolver_wants(lookup->resolver, &address))
+		struct address address;
+		if (!resolver_node_address(lookup->resolver, node, &address))
 			continue;
 		resolver_answer_add(&lookup->answer, &address);
 		if (node->ai_ttl >= 0 && (uint64_t)node->ai_ttl < lookup->ttl)

@@ -174,6 +174,21 @@ static bool may_search(ares_channel channel)
 	return some;
 }
 
+bool resolver_node_address(const struct resolver *resolver, const struct ares_addrinfo_node *node,
+			   struct address *address)
+{
+	union socket_address raw;
+
+	if (!node->ai_addr || node->ai_addrlen > sizeof(raw))
+		return false;
+	memcpy(&raw, node->ai_addr, node->ai_addrlen);
+	*address = address_from_socket(&raw, node->ai_addrlen);
+	address->port = 0;
+	address->scope = 0;
+	return (address->family == ADDRESS_V4 || address->family == ADDRESS_V6) &&
+	       resolver_wants(resolver, address);
+}
+
 bool resolver_channel_open(struct resolver *resolver)
 {
 	const struct resolver_settings *settings = &resolver->settings;

@@ -67,6 +67,9 @@ void resolver_cache_put(struct resolver_cache *cache, struct span name, const st
 
 /* --- resolver_channel.c --- */
 
+/* The address that c-ares found, without port and scope. False: it is none that is wanted. */
+bool resolver_node_address(const struct resolver *resolver, const struct ares_addrinfo_node *node,
+			   struct address *address);
 WARN_UNUSED bool resolver_channel_open(struct resolver *resolver);
 void resolver_channel_close(struct resolver *resolver); /* calls back every question with ARES_EDESTRUCTION */
 void resolver_channel_arm(struct resolver *resolver); /* after every call into c-ares that may have changed its timeouts */

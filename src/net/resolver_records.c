@@ -93,14 +93,8 @@ static void records_merge(struct resolver_records *records, const struct ares_ad
 	for (const struct ares_addrinfo_cname *cname = result->cnames; cname; cname = cname->next)
 		records->ttl = size_min(records->ttl, cname->ttl < 0 ? 0 : (uint64_t)cname->ttl);
 	for (const struct ares_addrinfo_node *node = result->nodes; node; node = node->ai_next) {
-		union socket_address raw;
-		if (!node->ai_addr || node->ai_addrlen > sizeof(raw))
-			continue;
-		memcpy(&raw, node->ai_addr, node->ai_addrlen);
-		struct address address = address_from_socket(&raw, node->ai_addrlen);
-		address.port = 0;
-		address.scope = 0;
-		if (!address_is_of_one(&address) || !resolver_wants(resolver, &address))
+		struct address address;
+		if (!resolver_node_address(resolver, node, &address) || !address_is_of_one(&address))
 			continue;
 		records_add(records, &address);
 		records->ttl = size_min(records->ttl, node->ai_ttl < 0 ? 0 : (uint64_t)node->ai_ttl);

@@ -212,14 +212,12 @@ static const struct upstream_wait_ops hand_over_wait_ops = {
 	.on_late = hand_over_on_late_room,
 };
 
-/* A server for the next try, or a place in the queue; else hand->error, or that there is none. */
-static void hand_over_pick(struct exchange *x, struct proxy_exchange *p)
+/* What comes of a pick: the next try, or a place in the queue; else hand->error, or that there is none. */
+static void hand_over_take(struct exchange *x, struct proxy_exchange *p, enum upstream_pick picked)
 {
 	struct hand_over *hand = &p->hand_over;
 
-	bool behind = upstream_has_queue(hand->group) && !hand->query.sticky;
-
-	switch (behind ? UPSTREAM_FULL : upstream_pick(hand->group, &hand->query, &hand->ticket)) {
+	switch (picked) {
 	case UPSTREAM_PICKED:
 		hand_over_try(x, p);
 		break;
@@ -232,6 +230,14 @@ static void hand_over_pick(struct exchange *x, struct proxy_exchange *p)
 		hand_over_refuse(x, hand, ERROR_NO_SERVER, NULL);
 		break;
 	}
+}
+
+static void hand_over_pick(struct exchange *x, struct proxy_exchange *p)
+{
+	struct hand_over *hand = &p->hand_over;
+	bool behind = upstream_has_queue(hand->group) && !hand->query.sticky;
+
+	hand_over_take(x, p, behind ? UPSTREAM_FULL : upstream_pick(hand->group, &hand->query, &hand->ticket));
 }
 
 /* ---- a hedge ---- */
@@ -301,22 +307,13 @@ static void hand_over_again(struct exchange *x, struct proxy_exchange *p, const 
 	p->fresh = false;
 	hand->error = *error;
 	hand_over_leave_server(x, hand, &hand->ticket);
-	switch (upstream_pick(hand->group, &hand->query, &hand->ticket)) {
-	case UPSTREAM_PICKED:
-		hand_over_try(x, p);
-		break;
-	case UPSTREAM_FULL:
-		hand_over_pick(x, p);
-		break;
-	case UPSTREAM_NONE:
+	enum upstream_pick picked = upstream_pick(hand->group, &hand->query, &hand->ticket);
+	if (picked == UPSTREAM_NONE && refused && hand->query.tried_count > 0) {
 		/* A server that refuses a stream is alive (RFC 9113 8.7): where there is no other one, it is asked again. */
-		if (refused && hand->query.tried_count > 0) {
-			upstream_server_unuse(hand->tried[--hand->query.tried_count]);
-			hand_over_pick(x, p);
-		} else {
-			hand_over_fail(x, *error);
-		}
-		break;
+		upstream_server_unuse(hand->tried[--hand->query.tried_count]);
+		hand_over_pick(x, p);
+	} else {
+		hand_over_take(x, p, picked);
 	}
 }
 
@@ -448,17 +445,11 @@ bool hand_over_on_answer(struct exchange *x, struct proxy_exchange *p)
 		return false;
 	upstream_on_answer(&hand->ticket, x->response.status);
 	hand_over_stop_timer(hand);
-	if (hedge_is_beside(p) && hand_over_would_retry(p, x->response.status)) {
+	if (hand_over_would_retry(p, x->response.status) && hand_over_may_give_up(x, p, &error)) {
 		hand_over_drop(x, hand, &error);
-		hand_over_follow(x, p);
+		hand_over_go_on(x, p, &error);
 		return true;
 	}
-	if (hand_over_would_retry(p, x->response.status) && hand_over_may_leave(x, hand, &error)) {
-		hand_over_drop(x, hand, &error);
-		hand_over_again(x, p, &error);
-		return true;
-	}
-	hand->answered = true;
 	hedge_cancel(p);
 	flow_forget(&x->request_body);
 	return false;
@@ -470,7 +461,6 @@ void hand_over_on_connected(struct proxy_exchange *p)
 
 	hand_over_stop_timer(hand);
 	upstream_on_answer(&hand->ticket, 0);
-	hand->answered = true;
 }
 
 /* What is under way at servers is one less. */

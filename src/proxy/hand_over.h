@@ -28,7 +28,6 @@ struct hand_over {
 	struct flow_kept kept; /* of the request's body, for another try */
 	bool entered;          /* FLEET_REQUESTS */
 	bool retrying;         /* FLEET_RETRIES */
-	bool answered;
 };
 
 /*

@@ -7,32 +7,6 @@
 #include "balance/balance.h"
 #include "upstream/orders.h"
 
-/* Of all workers. */
-struct sums {
-	uint64_t requests, answers, errors, failures, latency_us, running;
-};
-
-static uint64_t read_count(const atomic_uint_fast64_t *count)
-{
-	return atomic_load_explicit(count, memory_order_relaxed);
-}
-
-static struct sums sum_up(const struct fleet_server *server, unsigned workers)
-{
-	struct sums sums = {0};
-
-	for (unsigned i = 0; i < workers; i++) {
-		const struct fleet_counters *counters = &server->counters[i];
-		sums.requests += read_count(&counters->requests);
-		sums.answers += read_count(&counters->answers);
-		sums.errors += read_count(&counters->errors);
-		sums.failures += read_count(&counters->failures);
-		sums.latency_us += read_count(&counters->latency_us);
-		sums.running += read_count(&counters->running);
-	}
-	return sums;
-}
-
 static const char *health_name(unsigned health)
 {
 	switch ((enum fleet_health)health) {
@@ -46,7 +20,7 @@ static const char *health_name(unsigned health)
 	return "down";
 }
 
-static void write_sums(struct json *json, const struct sums *sums)
+static void write_sums(struct json *json, const struct fleet_sums *sums)
 {
 	json_put_number(json, "in_flight", sums->running);
 	json_put_number(json, "requests", sums->requests);
@@ -63,9 +37,8 @@ static void write_server(struct json *json, const char *key, const struct roster
 			 unsigned tier, unsigned workers, uint64_t now)
 {
 	const struct fleet_server *server = member->server;
-	unsigned weight = atomic_load_explicit(&server->weight, memory_order_relaxed);
-	uint64_t ejected = read_count(&server->ejected_until);
-	struct sums sums = sum_up(server, workers);
+	uint64_t ejected = atomic_load_explicit(&server->ejected_until, memory_order_relaxed);
+	struct fleet_sums sums = fleet_server_sums(server, workers);
 	char address[ADDRESS_TEXT];
 
 	json_open(json, key, '{');
@@ -76,7 +49,7 @@ static void write_server(struct json *json, const char *key, const struct roster
 	else
 		json_put_text(json, "address", span_make(address, address_format(&server->address, address)));
 	json_put_number(json, "tier", tier);
-	json_put_number(json, "weight", weight ? weight : member->weight);
+	json_put_number(json, "weight", roster_weight(member));
 	json_put_number(json, "configured_weight", member->weight);
 	if (server->most)
 		json_put_number(json, "max_connections", server->most);

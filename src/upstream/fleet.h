@@ -157,6 +157,18 @@ void fleet_server_release(struct fleet_server *server);
 /* A name whose addresses are servers of their own, or that stands for SRV records. */
 bool fleet_is_discovered(const struct upstream_server_settings *server);
 
+/* Of a server's counters, over all who have some. */
+struct fleet_sums {
+	uint64_t requests, answers, errors, failures, latency_us, running;
+};
+
+struct fleet_sums fleet_server_sums(const struct fleet_server *server, unsigned counters);
+
+/* As ordered, else as the roster has it. */
+uint32_t roster_weight(const struct roster_member *member);
+
+/* Nothing speaks against it but maybe an order: no check has found it down, and it is not ejected. */
+bool fleet_server_is_sound(const struct fleet_server *server, uint64_t now_ms);
 /* Whether it takes new requests, as checks, orders and ejection have it. */
 bool fleet_server_is_well(const struct fleet_server *server, uint64_t now_ms);
 

@@ -148,9 +148,42 @@ void fleet_server_release(struct fleet_server *server)
 		memory_free(server->memory, server->block, server->size);
 }
 
+static uint64_t counter_read(const atomic_uint_fast64_t *counter)
+{
+	return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+struct fleet_sums fleet_server_sums(const struct fleet_server *server, unsigned counters)
+{
+	struct fleet_sums sums = {0};
+
+	for (unsigned i = 0; i < counters; i++) {
+		const struct fleet_counters *own = &server->counters[i];
+		sums.requests += counter_read(&own->requests);
+		sums.answers += counter_read(&own->answers);
+		sums.errors += counter_read(&own->errors);
+		sums.failures += counter_read(&own->failures);
+		sums.latency_us += counter_read(&own->latency_us);
+		sums.running += counter_read(&own->running);
+	}
+	return sums;
+}
+
+uint32_t roster_weight(const struct roster_member *member)
+{
+	uint32_t ordered = atomic_load_explicit(&member->server->weight, memory_order_relaxed);
+
+	return ordered ? ordered : member->weight;
+}
+
+bool fleet_server_is_sound(const struct fleet_server *server, uint64_t now_ms)
+{
+	return atomic_load_explicit(&server->health, memory_order_relaxed) != FLEET_DOWN &&
+	       counter_read(&server->ejected_until) <= now_ms;
+}
+
 bool fleet_server_is_well(const struct fleet_server *server, uint64_t now_ms)
 {
 	return atomic_load_explicit(&server->order, memory_order_relaxed) == FLEET_READY &&
-	       atomic_load_explicit(&server->health, memory_order_relaxed) != FLEET_DOWN &&
-	       atomic_load_explicit(&server->ejected_until, memory_order_relaxed) <= now_ms;
+	       fleet_server_is_sound(server, now_ms);
 }

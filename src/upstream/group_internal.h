@@ -4,7 +4,7 @@
 #ifndef GUISE_UPSTREAM_GROUP_INTERNAL_H
 #define GUISE_UPSTREAM_GROUP_INTERNAL_H
 
-#include "upstream/group.h"
+#include "upstream/pick.h"
 
 /* group.c. NULL: out of memory. */
 WARN_UNUSED struct upstream_server *upstream_server_new(struct upstream_group *group,
@@ -26,8 +26,10 @@ void upstream_tell_down(struct upstream_group *group);
 
 /* ---- pick.c, for peek.c ---- */
 
-struct upstream_query;
-
+/* What a tier's balance is asked: those of its servers that were tried are put into `avoid`, which the answer borrows. */
+struct balance_query upstream_balance_query(const struct upstream_group *group, unsigned tier,
+					    const struct upstream_query *query,
+					    unsigned avoid[UPSTREAM_TRIED_MOST]);
 /* The server that the query sticks to. NULL: it is not there, or takes nothing now. */
 struct upstream_server *upstream_pick_sticky(const struct upstream_group *group,
 					     const struct upstream_query *query);

@@ -36,24 +36,16 @@ struct outliers {
 
 /* ---- counting ---- */
 
-static uint64_t counter_read(const atomic_uint_fast64_t *counter)
+static struct seen sum_of(const struct fleet_server *server, unsigned counters)
 {
-	return atomic_load_explicit(counter, memory_order_relaxed);
-}
+	struct fleet_sums sums = fleet_server_sums(server, counters);
 
-static struct seen sum_of(const struct fleet_server *server, unsigned workers)
-{
-	struct seen sum = {0};
-
-	for (unsigned i = 0; i < workers; i++) {
-		const struct fleet_counters *counters = &server->counters[i];
-		uint64_t failures = counter_read(&counters->failures);
-		sum.failures += failures;
-		sum.bad += failures + counter_read(&counters->errors);
-		sum.answers += counter_read(&counters->answers);
-		sum.latency_us += counter_read(&counters->latency_us);
-	}
-	return sum;
+	return (struct seen){
+		.answers = sums.answers,
+		.bad = sums.failures + sums.errors,
+		.latency_us = sums.latency_us,
+		.failures = sums.failures,
+	};
 }
 
 static void seen_add(struct seen *sum, const struct seen *more)

@@ -5,24 +5,11 @@
 
 #include "upstream/group_internal.h"
 
-/* Entries that were tried, as the balance knows them. */
-static struct balance_query wanted_of(const struct upstream_group *group, unsigned tier,
-				      const struct upstream_query *query, unsigned avoid[UPSTREAM_TRIED_MOST])
-{
-	struct balance_query wanted = {
-		.avoid = avoid, .hash = query->hash, .now_us = group->worker->loop.now_us};
-
-	for (unsigned i = 0; i < query->tried_count; i++)
-		if (!query->tried[i]->gone && query->tried[i]->tier == tier)
-			avoid[wanted.avoid_count++] = query->tried[i]->index;
-	return wanted;
-}
-
 bool upstream_may_pick(const struct upstream_server *server, const struct upstream_query *query)
 {
 	const struct upstream_view *view = server->group->view;
 	unsigned avoid[UPSTREAM_TRIED_MOST];
-	struct balance_query wanted = wanted_of(server->group, server->tier, query, avoid);
+	struct balance_query wanted = upstream_balance_query(server->group, server->tier, query, avoid);
 
 	return !server->gone && balance_may_pick(&view->tiers[server->tier].balance, server->index, &wanted);
 }
@@ -33,7 +20,7 @@ static struct upstream_server *peek_keyed(struct upstream_group *group, unsigned
 {
 	struct upstream_tier *tier = &group->view->tiers[at];
 	unsigned avoid[UPSTREAM_TRIED_MOST];
-	struct balance_query wanted = wanted_of(group, at, query, avoid);
+	struct balance_query wanted = upstream_balance_query(group, at, query, avoid);
 	int index = balance_pick(&tier->balance, &wanted);
 
 	return index == BALANCE_NONE ? NULL : tier->servers[index];

@@ -189,9 +189,7 @@ static bool may_stick(const struct upstream_server *server, uint64_t now)
 	const struct fleet_server *fleet = server->fleet;
 	unsigned order = atomic_load_explicit(&fleet->order, memory_order_relaxed);
 
-	return order != FLEET_MAINTENANCE &&
-	       atomic_load_explicit(&fleet->health, memory_order_relaxed) != FLEET_DOWN &&
-	       atomic_load_explicit(&fleet->ejected_until, memory_order_relaxed) <= now;
+	return order != FLEET_MAINTENANCE && fleet_server_is_sound(fleet, now);
 }
 
 /* NULL: it is not there, or takes nothing now. */
@@ -219,17 +217,26 @@ bool upstream_tier_is_full(const struct upstream_tier *tier, const struct upstre
 	return false;
 }
 
+struct balance_query upstream_balance_query(const struct upstream_group *group, unsigned tier,
+					    const struct upstream_query *query,
+					    unsigned avoid[UPSTREAM_TRIED_MOST])
+{
+	struct balance_query wanted = {
+		.avoid = avoid, .hash = query->hash, .now_us = group->worker->loop.now_us};
+
+	for (unsigned i = 0; i < query->tried_count; i++)
+		if (!query->tried[i]->gone && query->tried[i]->tier == tier)
+			avoid[wanted.avoid_count++] = query->tried[i]->index;
+	return wanted;
+}
+
 static enum upstream_pick pick_of_tier(struct upstream_group *group, unsigned at,
 				       const struct upstream_query *query, struct upstream_ticket *ticket)
 {
 	struct upstream_tier *tier = &group->view->tiers[at];
 	unsigned avoid[UPSTREAM_TRIED_MOST];
-	struct balance_query wanted = {
-		.avoid = avoid, .hash = query->hash, .now_us = group->worker->loop.now_us};
+	struct balance_query wanted = upstream_balance_query(group, at, query, avoid);
 
-	for (unsigned i = 0; i < query->tried_count; i++)
-		if (!query->tried[i]->gone && query->tried[i]->tier == at)
-			avoid[wanted.avoid_count++] = query->tried[i]->index;
 	for (;;) {
 		int index = balance_pick(&tier->balance, &wanted);
 		if (index == BALANCE_NONE)

@@ -158,8 +158,7 @@ static uint32_t weight_now(const struct upstream_group *group, const struct rost
 			   uint64_t now, uint64_t *again)
 {
 	const struct fleet_server *server = member->server;
-	uint32_t ordered = atomic_load_explicit(&server->weight, memory_order_relaxed);
-	uint32_t weight = (ordered ? ordered : member->weight) * WEIGHT_STEPS;
+	uint32_t weight = roster_weight(member) * WEIGHT_STEPS;
 	uint64_t slow = group->settings->slow_start, since = atomic_read(&server->well_since);
 	uint64_t ejected = atomic_read(&server->ejected_until);
 

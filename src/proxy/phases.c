@@ -70,7 +70,7 @@ struct template_context proxy_template_context(const struct exchange *x, const s
 static void proxy_cancel(struct proxy_exchange *p)
 {
 	if (p->listener->face == PROXY_FORWARD)
-		connector_cancel(&p->connector);
+		forward_cancel(p);
 	else
 		hand_over_cancel(p);
 }
@@ -102,6 +102,18 @@ const struct phase *proxy_phases(const struct proxy_listener *listener)
 	return phases[listener->face];
 }
 
+static void phases_run(struct exchange *x, struct proxy_exchange *p)
+{
+	while (p->phase->run && p->phase->run(x, p) == PHASE_NEXT)
+		p->phase++;
+}
+
+void phases_go_on(struct exchange *x, struct proxy_exchange *p)
+{
+	p->phase++;
+	phases_run(x, p);
+}
+
 static void proxy_on_request(struct exchange *x)
 {
 	struct proxy_exchange *p = proxy_attach(x);
@@ -110,9 +122,8 @@ static void proxy_on_request(struct exchange *x)
 		exchange_abort(x, &(struct error){.code = ERROR_MEMORY});
 		return;
 	}
-	const struct phase *phase = proxy_phases(p->listener);
-	while (phase->run && phase->run(x, p) == PHASE_NEXT)
-		phase++;
+	p->phase = proxy_phases(p->listener);
+	phases_run(x, p);
 }
 
 static void proxy_on_trailers(struct exchange *x, struct http_fields *trailers, bool response)

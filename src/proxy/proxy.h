@@ -29,9 +29,10 @@ struct proxy_listener {
 	struct service service; /* .owner is this listener; of PROXY_ADMIN: the admin room's */
 	struct service plain;   /* for who speaks plain HTTP to a port that speaks TLS: refuses */
 	enum proxy_face face;
-	struct span text; /* the bound address, for logs */
-	struct span name; /* of the proxy, in Proxy-Status and {name} */
-	struct span via;  /* in Via: tells this process from others, so that loops are seen */
+	struct span text;    /* the bound address, for logs */
+	struct span written; /* as `listen` has it */
+	struct span name;    /* of the proxy, in Proxy-Status and {name} */
+	struct span via;     /* in Via: tells this process from others, so that loops are seen */
 	enum log_format log_format;
 	enum log_addresses log_addresses; /* never AUTO */
 

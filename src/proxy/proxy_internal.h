@@ -12,6 +12,13 @@
 struct mirror;
 struct tunnel;
 
+/* Of an exchange of a forward listener: who asks, for what, and by which rule. */
+struct forward_exchange {
+	struct span user; /* who has proved to be it; empty: nobody. In the arena, or the connection's */
+	enum rule_scheme scheme;
+	struct verdict verdict; /* of the rules, as far as they could tell; final when connected */
+};
+
 /* x->proxy, in the exchange's arena. */
 struct proxy_exchange {
 	struct exchange *exchange;
@@ -21,6 +28,8 @@ struct proxy_exchange {
 	struct span detail;             /* of a refusal, for logs: more than the client is told */
 	struct span hint;               /* of a refusal, for the client too */
 
+	const struct phase *phase;         /* that looks at it now, or was the last to */
+	struct forward_exchange forward;   /* forward */
 	struct route_match match;          /* reverse */
 	const struct tcp_route *tcp_route; /* tcp */
 	uint32_t group;                    /* reverse, tcp: the one that the route has chosen */
@@ -46,6 +55,7 @@ static inline struct proxy_exchange *proxy_exchange(const struct exchange *x)
 enum phase_result {
 	PHASE_NEXT,
 	PHASE_DONE, /* replied, failed, or handed over: who took it goes on with it */
+	PHASE_WAIT, /* it has to wait for something, and then calls phases_go_on, unless the exchange has ended meanwhile */
 };
 
 struct phase {
@@ -61,6 +71,9 @@ const struct phase *proxy_phases(const struct proxy_listener *listener);
 
 /* phases.c: the state of an exchange here; made at its first event. NULL: out of memory. */
 struct proxy_exchange *proxy_attach(struct exchange *x);
+
+/* phases.c: what the phase that had to wait waited for has come: on with the one behind it. Not from within the phase. */
+void phases_go_on(struct exchange *x, struct proxy_exchange *p);
 
 /* exchange_fail, as a phase's result. `text` (static, or NULL) says what exactly. */
 enum phase_result phase_fail(struct exchange *x, enum error_code code, const char *text);
@@ -90,10 +103,22 @@ WARN_UNUSED bool reverse_stick(struct exchange *x, struct proxy_exchange *p);
 void reverse_mask_beside(struct proxy_exchange *p, struct http_fields *fields, bool response);
 
 /* forward.c */
+/* What the rules are asked. `address`: NULL while it is not known; borrowed. */
+struct rule_query forward_query(const struct exchange *x, const struct proxy_exchange *p,
+				const struct address *address);
+uint16_t forward_port(const struct http_head *request);
+/* The target's address when it was given as a literal; family ADDRESS_NONE for a name. */
+struct address forward_literal(const struct http_head *request);
+/* Notes why for the log; the client is told no address that it did not name itself. */
+struct error forward_refusal(struct proxy_exchange *p, const struct guard_verdict *verdict);
 /* By both gates for a literal address; by the first alone for a name, whose addresses are judged when they are known. */
 struct guard_verdict forward_judge(const struct exchange *x, const struct proxy_exchange *p);
-void forward_on_up_failed(struct exchange *x, struct proxy_exchange *p, const struct error *error);
 WARN_UNUSED bool forward_mask_response_of(struct exchange *x, struct proxy_exchange *p);
+
+/* forward_hand_over.c */
+enum phase_result forward_hand_over(struct exchange *x, struct proxy_exchange *p);
+void forward_on_up_failed(struct exchange *x, struct proxy_exchange *p, const struct error *error);
+void forward_cancel(struct proxy_exchange *p); /* waits for nothing any more */
 
 /* tcp.c */
 /* At the server of the ticket: a connection. */

@@ -6,6 +6,8 @@
 #include "http/field.h"
 #include "route/domain.h"
 
+static const struct rule_actions no_actions = {.exit = RULE_NONE, .allowance = RULE_NONE};
+
 struct port_range {
 	uint16_t first, last;
 };
@@ -19,6 +21,8 @@ struct network_list {
 struct rule {
 	bool allow;
 	struct setting_place place;
+	struct span name;
+	struct rule_actions actions;
 	struct domain_set domains;
 	struct network_list addresses, sources;
 	struct port_range *ports;
@@ -152,7 +156,7 @@ static bool compile_methods(const struct setting_strings *given, struct arena *a
 	return good;
 }
 
-static bool compile_rule(const struct rule_settings *settings, struct arena *arena,
+static bool compile_rule(const struct rule_settings *settings, unsigned index, struct arena *arena,
 			 struct diagnostics *diagnostics, struct rule *rule)
 {
 	bool allow = settings->allow_place.line != 0, deny = settings->deny_place.line != 0, good;
@@ -162,6 +166,12 @@ static bool compile_rule(const struct rule_settings *settings, struct arena *are
 	rule->place = settings->place;
 	if (allow == deny) {
 		diagnostics_error(diagnostics, settings->place, "a rule has either \"allow\" or \"deny\"");
+		return false;
+	}
+	rule->actions = no_actions;
+	rule->name = arena_format(arena, "rule %u (line %u)", index + 1, settings->place.line);
+	if (!rule->name.at) {
+		diagnostics_error(diagnostics, settings->place, "out of memory");
 		return false;
 	}
 	good = compile_domains(&match->domains, arena, diagnostics, rule);
@@ -189,7 +199,7 @@ struct rules *rules_compile(const struct forward_settings *settings, struct aren
 		domain_set_init(&rules->items[i].domains, arena->memory);
 	good = compile_networks(&settings->sources, arena, diagnostics, &rules->sources);
 	for (size_t i = 0; i < rules->count; i++) {
-		good = compile_rule(&items[i], arena, diagnostics, &rules->items[i]) && good;
+		good = compile_rule(&items[i], (unsigned)i, arena, diagnostics, &rules->items[i]) && good;
 		rules->any_allow = rules->any_allow || rules->items[i].allow;
 	}
 	if (good)
@@ -263,6 +273,7 @@ struct verdict rules_judge(const struct rules *rules, const struct rule_query *q
 		.outcome = rules->any_allow ? VERDICT_DENY : VERDICT_ALLOW,
 		.reason = VERDICT_BY_DEFAULT,
 		.rule = VERDICT_NO_RULE,
+		.actions = &no_actions,
 	};
 	bool maybe_allow = false, maybe_deny = false;
 
@@ -284,6 +295,8 @@ struct verdict rules_judge(const struct rules *rules, const struct rule_query *q
 			.reason = VERDICT_BY_RULE,
 			.rule = (int)i,
 			.place = rule->place,
+			.name = rule->name,
+			.actions = &rule->actions,
 			.by_address = rule->allow && rule->addresses.count > 0,
 		};
 		break;

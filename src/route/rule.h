@@ -16,13 +16,38 @@
 
 struct rules;
 
+/* How the target is to be reached, as rules name it. */
+enum rule_scheme {
+	RULE_HTTP,  /* a request for http */
+	RULE_HTTPS, /* a request for https, which Guise itself makes over TLS; an intercepted TLS connection */
+	RULE_TUNNEL, /* CONNECT: the client's own bytes */
+	RULE_SOCKS,  /* the same by SOCKS, either way (CONNECT, BIND) */
+	RULE_UDP,    /* datagrams, by SOCKS */
+};
+
 struct rule_query {
 	const struct address *source; /* the client's; port ignored */
-	struct span method;           /* case-sensitive (RFC 9110 9.1) */
-	struct span host;             /* as asked for: name or literal without brackets */
+	struct span user;             /* who has proved to be it; empty: nobody */
+	struct span method;           /* case-sensitive (RFC 9110 9.1); of SOCKS: CONNECT, BIND, UDP */
+	enum rule_scheme scheme;
+	struct span host; /* as asked for: name or literal without brackets */
 	uint16_t port;
 	const struct address *address; /* resolved or literal; NULL = not known yet. Its port is ignored: `port` counts */
+	struct span listener; /* where the client came in: the address as it was written under `listen` */
+	int64_t wall_ms;      /* the time, since 1970 */
 };
+
+/* What an allow says besides yes. Indexes are those of the snapshot's lists of that name. */
+struct rule_actions {
+	const uint32_t *parents; /* to be tried in this order; RULE_DIRECT: none. Without any: direct */
+	const uint32_t *secrets; /* that its requests may be given */
+	uint32_t parent_count, secret_count;
+	uint32_t exit;      /* how connections leave this machine; RULE_NONE: as the system chooses */
+	uint32_t allowance; /* how much of it; RULE_NONE: without a bound */
+};
+
+#define RULE_NONE UINT32_MAX
+#define RULE_DIRECT (UINT32_MAX - 1)
 
 enum verdict_outcome {
 	VERDICT_DENY,
@@ -43,6 +68,8 @@ struct verdict {
 	enum verdict_reason reason;
 	int rule;                   /* index from 0, or VERDICT_NO_RULE */
 	struct setting_place place; /* the rule's */
+	struct span name; /* as it is called in logs: its `name`, or "rule N (line L)"; empty without a rule */
+	const struct rule_actions *actions; /* ALLOW: never NULL */
 	bool by_address; /* ALLOW by a rule that names the target's address or network: opens one that is not public */
 };
 

@@ -54,6 +54,7 @@ static void listener_prepare(struct server *server, struct bound *bound)
 			    .owner = &bound->listener},
 		.face = face,
 		.text = span_of(bound->text),
+		.written = span_of(bound->written->text),
 		.name = span_make(settings->name.text, settings->name.len),
 		.via = span_of(bound->via),
 		.log_format = (enum log_format)settings->log.format,

@@ -135,6 +135,7 @@ static inline void stage_listener(struct stage *stage, size_t index)
 			    .owner = listener},
 		.face = faces[origin->face],
 		.text = SPAN("stage:80"),
+		.written = span_of(origin->addresses[0].text),
 		.name = span_make(settings->name.text, settings->name.len),
 		.via = SPAN("guise-1"),
 		.log_format = (enum log_format)settings->log.format,

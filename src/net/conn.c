@@ -437,20 +437,8 @@ struct conn *conn_open(struct worker *worker, int fd, const struct address *peer
 	return conn;
 }
 
-static int domain_of(const struct address *address)
-{
-	switch (address->family) {
-	case ADDRESS_V4:
-		return AF_INET;
-	case ADDRESS_V6:
-		return AF_INET6;
-	default:
-		return AF_UNIX;
-	}
-}
-
-struct conn *conn_connect(struct worker *worker, const struct address *to, const struct conn_ops *ops,
-			  void *owner, struct error *error)
+struct conn *conn_connect(struct worker *worker, const struct address *to, const struct net_way *way,
+			  const struct conn_ops *ops, void *owner, struct error *error)
 {
 	union socket_address raw;
 	socklen_t len = address_to_socket(to, &raw);
@@ -460,7 +448,7 @@ struct conn *conn_connect(struct worker *worker, const struct address *to, const
 		*error = connect_error(EINVAL);
 		return NULL;
 	}
-	int fd = socket(domain_of(to), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = way_socket(way, (enum address_family)to->family, SOCK_STREAM);
 	if (fd < 0) {
 		*error = connect_error(errno);
 		return NULL;

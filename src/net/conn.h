@@ -16,6 +16,7 @@
 #include "core/error.h"
 #include "core/worker.h"
 #include "net/address.h"
+#include "net/way.h"
 
 struct conn;
 
@@ -103,9 +104,10 @@ size_t conn_count(const struct worker *worker); /* open now on this worker */
 /* Takes over a connected, non-blocking descriptor, reading stopped. NULL: out of memory or epoll failed (fd is then still the caller's). */
 WARN_UNUSED struct conn *conn_open(struct worker *worker, int fd, const struct address *peer,
 				   const struct conn_ops *ops, void *owner);
-/* Starts a non-blocking connect with TCP_NODELAY. on_connect or on_fail follows, never before this returns. NULL: *error tells. */
+/* Starts a non-blocking connect with TCP_NODELAY, by `way` (NULL: as the system chooses). on_connect or on_fail follows, never before this returns. NULL: *error tells. */
 WARN_UNUSED struct conn *conn_connect(struct worker *worker, const struct address *to,
-				      const struct conn_ops *ops, void *owner, struct error *error);
+				      const struct net_way *way, const struct conn_ops *ops, void *owner,
+				      struct error *error);
 /* Gives the connection to another protocol (upgrade, tunnel, pool). */
 void conn_adopt(struct conn *conn, const struct conn_ops *ops, void *owner);
 

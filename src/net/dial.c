@@ -15,6 +15,7 @@ struct dial {
 	struct timer stagger, deadline;
 	struct loop_task ended; /* soon: all tries failed before dial_start returned */
 	struct loop_task retire;
+	struct net_way way;
 	struct error error; /* of the last try that failed */
 	bool done;
 	uint8_t count, next, tried;                 /* addresses; the first not tried; conns in tries[] */
@@ -100,7 +101,7 @@ static bool try_next(struct dial *dial)
 
 	while (dial->next < dial->count) {
 		const struct address *to = &dial->addresses[dial->next++];
-		struct conn *conn = conn_connect(dial->worker, to, &dial_ops, dial, &dial->error);
+		struct conn *conn = conn_connect(dial->worker, to, &dial->way, &dial_ops, dial, &dial->error);
 		if (!conn)
 			continue;
 		dial->tries[dial->tried++] = conn;
@@ -151,7 +152,7 @@ static void run_ended(struct loop_task *task)
 }
 
 struct dial *dial_start(struct worker *worker, const struct address *addresses, unsigned count,
-			uint64_t timeout_ms, dial_fn *on_done, void *owner)
+			const struct net_way *way, uint64_t timeout_ms, dial_fn *on_done, void *owner)
 {
 	struct dial *dial = memory_alloc(worker->memory, sizeof(*dial));
 
@@ -164,6 +165,8 @@ struct dial *dial_start(struct worker *worker, const struct address *addresses, 
 		.error = error_make(ERROR_UNREACHABLE, "there is no address to connect to"),
 		.count = (uint8_t)size_min(count, RESOLVER_MAX_ADDRESSES),
 	};
+	if (way)
+		dial->way = *way;
 	timer_init(&dial->stagger, on_stagger);
 	timer_init(&dial->deadline, on_deadline);
 	loop_task_init(&dial->ended, run_ended);

@@ -12,11 +12,12 @@ struct dial;
 typedef void dial_fn(void *owner, struct conn *conn, const struct error *error);
 
 /*
- * Starts; `addresses` are copied (at most RESOLVER_MAX_ADDRESSES are used), in the order of preference. The callback comes exactly
+ * Starts; `addresses` are copied (at most RESOLVER_MAX_ADDRESSES are used), in the order of preference; so is `way` (NULL: as the system chooses). The callback comes exactly
  * once, never before this returns, unless cancelled. NULL: out of memory.
  */
 WARN_UNUSED struct dial *dial_start(struct worker *worker, const struct address *addresses, unsigned count,
-				    uint64_t timeout_ms, dial_fn *on_done, void *owner);
+				    const struct net_way *way, uint64_t timeout_ms, dial_fn *on_done,
+				    void *owner);
 void dial_cancel(struct dial *dial);
 
 #endif

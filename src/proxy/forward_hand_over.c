@@ -115,7 +115,7 @@ static void forward_try(struct exchange *x, struct proxy_exchange *p)
 		return;
 	}
 	connector_start(&p->connector, x->worker, &forward_connector_ops, &literal, x->request.host.host,
-			forward_port(&x->request), x->service->timeouts->connect);
+			forward_port(&x->request), NULL, x->service->timeouts->connect);
 }
 
 enum phase_result forward_hand_over(struct exchange *x, struct proxy_exchange *p)

@@ -338,7 +338,7 @@ void attempt_begin(struct attempt *attempt)
 	attempt_set_state(attempt, ATTEMPT_CONNECTING);
 	address.port = port;
 	connector_start(&attempt->connector, attempt->worker, &connector_ops, &address, server->host, port,
-			attempt->group->plan->timeouts.connect);
+			NULL, attempt->group->plan->timeouts.connect);
 }
 
 void attempt_stop(struct attempt *attempt)

@@ -40,7 +40,7 @@ static void connector_dial(struct connector *connector, struct address *addresse
 		connector_fail(connector, error);
 		return;
 	}
-	connector->dial = dial_start(connector->worker, addresses, count, connector->timeout,
+	connector->dial = dial_start(connector->worker, addresses, count, connector->way, connector->timeout,
 				     connector_on_dialled, connector);
 	if (!connector->dial)
 		connector_fail(connector, error_make(ERROR_MEMORY, NULL));
@@ -69,10 +69,11 @@ static void connector_on_answer(struct resolver_query *query, const struct resol
 }
 
 void connector_start(struct connector *connector, struct worker *worker, const struct connector_ops *ops,
-		     const struct address *address, struct span host, uint16_t port, uint64_t timeout_ms)
+		     const struct address *address, struct span host, uint16_t port,
+		     const struct net_way *way, uint64_t timeout_ms)
 {
 	*connector = (struct connector){
-		.worker = worker, .ops = ops, .timeout = timeout_ms, .port = port, .waiting = true};
+		.worker = worker, .ops = ops, .way = way, .timeout = timeout_ms, .port = port, .waiting = true};
 	loop_task_init(&connector->fail, connector_tell_failure);
 	if (address->family != ADDRESS_NONE) {
 		struct address only = *address;

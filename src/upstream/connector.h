@@ -31,17 +31,20 @@ struct connector {
 	struct dial *dial;
 	struct loop_task fail; /* soon: tells an error that was known at once */
 	struct error error;
+	const struct net_way *way;
 	uint64_t timeout; /* ms, for all addresses */
 	uint16_t port;
 	bool waiting;
 };
 
 /*
- * Starts towards a literal or unix `address`, or, when its family is ADDRESS_NONE, towards the name `host`. `port` goes with names. The connector
+ * Starts towards a literal or unix `address`, or, when its family is ADDRESS_NONE, towards the name `host`. `port` goes with names. `way` (NULL: as
+ * the system chooses) is borrowed until the end. The connector
  * must stay where it is until it is done or cancelled.
  */
 void connector_start(struct connector *connector, struct worker *worker, const struct connector_ops *ops,
-		     const struct address *address, struct span host, uint16_t port, uint64_t timeout_ms);
+		     const struct address *address, struct span host, uint16_t port,
+		     const struct net_way *way, uint64_t timeout_ms);
 void connector_cancel(struct connector *connector); /* harmless when it is done, or was never started but is zero */
 
 #endif

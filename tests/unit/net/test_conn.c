@@ -582,7 +582,7 @@ static void connects(void **state)
 	int listener = listen_on_loopback(&address), on = 0;
 	socklen_t len = sizeof(on);
 
-	record.conn = conn_connect(&fixture->worker, &address, &ops, &record, &error);
+	record.conn = conn_connect(&fixture->worker, &address, NULL, &ops, &record, &error);
 	assert_non_null(record.conn);
 	assert_false(conn_is_plain(record.conn));
 	put(&record, "early bird");
@@ -608,7 +608,7 @@ static void refused_connect_is_told_later(void **state)
 	struct error error;
 
 	close(listen_on_loopback(&address));
-	record.conn = conn_connect(&fixture->worker, &address, &ops, &record, &error);
+	record.conn = conn_connect(&fixture->worker, &address, NULL, &ops, &record, &error);
 	assert_non_null(record.conn);
 	assert_int_equal(record.fails, 0);
 	TURN_UNTIL(fixture, record.fails == 1);
@@ -629,7 +629,7 @@ static void unix_sockets(void **state)
 
 	assert_non_null(mkdtemp(directory));
 	snprintf(path, sizeof(path), "%s/s", directory);
-	record.conn = conn_connect(&fixture->worker, &address, &ops, &record, &error);
+	record.conn = conn_connect(&fixture->worker, &address, NULL, &ops, &record, &error);
 	assert_non_null(record.conn);
 	TURN_UNTIL(fixture, record.fails == 1);
 	assert_int_equal(record.error.code, ERROR_CONNECT_REFUSED);
@@ -639,7 +639,7 @@ static void unix_sockets(void **state)
 	assert_int_equal(bind(listener, &raw.any, len), 0);
 	assert_int_equal(listen(listener, 1), 0);
 	record = (struct record){.worker = &fixture->worker};
-	record.conn = conn_connect(&fixture->worker, &address, &ops, &record, &error);
+	record.conn = conn_connect(&fixture->worker, &address, NULL, &ops, &record, &error);
 	assert_non_null(record.conn);
 	conn_read_start(record.conn);
 	assert_int_equal(record.connects, 0);

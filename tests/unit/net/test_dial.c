@@ -51,7 +51,7 @@ static void single_address(void **state)
 	struct address address;
 	int listener = listen_on_loopback(&address);
 
-	assert_non_null(dial_start(&fixture->worker, &address, 1, 1000, on_done, &outcome));
+	assert_non_null(dial_start(&fixture->worker, &address, 1, NULL, 1000, on_done, &outcome));
 	assert_int_equal(outcome.calls, 0);
 	TURN_UNTIL(fixture, outcome.calls > 0);
 	assert_non_null(outcome.conn);
@@ -70,7 +70,7 @@ static void next_at_once_when_one_fails(void **state)
 	int listener = listen_on_loopback(&addresses[2]);
 	uint64_t start = fixture->worker.loop.now;
 
-	assert_non_null(dial_start(&fixture->worker, addresses, 3, 5000, on_done, &outcome));
+	assert_non_null(dial_start(&fixture->worker, addresses, 3, NULL, 5000, on_done, &outcome));
 	TURN_UNTIL(fixture, outcome.calls > 0);
 	assert_true(fixture->worker.loop.now - start < 200);
 	assert_true(address_equal(&outcome.conn->peer, &addresses[2]));
@@ -85,7 +85,7 @@ static void the_last_error_is_told(void **state)
 	struct outcome outcome = {0};
 	struct address addresses[2] = {refusing(), refusing()};
 
-	assert_non_null(dial_start(&fixture->worker, addresses, 2, 5000, on_done, &outcome));
+	assert_non_null(dial_start(&fixture->worker, addresses, 2, NULL, 5000, on_done, &outcome));
 	TURN_UNTIL(fixture, outcome.calls > 0);
 	assert_null(outcome.conn);
 	assert_int_equal(outcome.error.code, ERROR_CONNECT_REFUSED);
@@ -103,7 +103,7 @@ static void stagger_passes_a_deaf_one(void **state)
 			listener = listen_on_loopback(&addresses[1]);
 	uint64_t start = fixture->worker.loop.now;
 
-	assert_non_null(dial_start(&fixture->worker, addresses, 2, 5000, on_done, &outcome));
+	assert_non_null(dial_start(&fixture->worker, addresses, 2, NULL, 5000, on_done, &outcome));
 	TURN_UNTIL(fixture, outcome.calls > 0);
 	assert_in_range(fixture->worker.loop.now - start, 240, 700);
 	assert_non_null(outcome.conn);
@@ -121,7 +121,7 @@ static void deadline(void **state)
 	struct address address;
 	int fillers[8], deaf = deaf_listener(&address, fillers);
 
-	assert_non_null(dial_start(&fixture->worker, &address, 1, 100, on_done, &outcome));
+	assert_non_null(dial_start(&fixture->worker, &address, 1, NULL, 100, on_done, &outcome));
 	TURN_UNTIL(fixture, outcome.calls > 0);
 	assert_null(outcome.conn);
 	assert_int_equal(outcome.error.code, ERROR_CONNECT_TIMEOUT);
@@ -135,7 +135,7 @@ static void cancelled(void **state)
 	struct outcome outcome = {0};
 	struct address addresses[2];
 	int first = listen_on_loopback(&addresses[0]), second = listen_on_loopback(&addresses[1]);
-	struct dial *dial = dial_start(&fixture->worker, addresses, 2, 1000, on_done, &outcome);
+	struct dial *dial = dial_start(&fixture->worker, addresses, 2, NULL, 1000, on_done, &outcome);
 
 	assert_non_null(dial);
 	dial_cancel(dial);
@@ -153,8 +153,8 @@ static void nothing_to_dial(void **state)
 	struct outcome outcome = {0};
 	struct address hopeless = {.family = ADDRESS_UNIX};
 
-	assert_non_null(dial_start(&fixture->worker, NULL, 0, 1000, on_done, &outcome));
-	assert_non_null(dial_start(&fixture->worker, &hopeless, 1, 1000, on_done, &outcome));
+	assert_non_null(dial_start(&fixture->worker, NULL, 0, NULL, 1000, on_done, &outcome));
+	assert_non_null(dial_start(&fixture->worker, &hopeless, 1, NULL, 1000, on_done, &outcome));
 	assert_int_equal(outcome.calls, 0);
 	TURN_UNTIL(fixture, outcome.calls == 2);
 	assert_null(outcome.conn);
@@ -182,7 +182,7 @@ static void families_take_turns(void **state)
 	getsockname(listener, &raw.any, &len);
 	addresses[3] = address_from_socket(&raw, len);
 	uint64_t start = fixture->worker.loop.now;
-	assert_non_null(dial_start(&fixture->worker, addresses, 4, 5000, on_done, &outcome));
+	assert_non_null(dial_start(&fixture->worker, addresses, 4, NULL, 5000, on_done, &outcome));
 	TURN_UNTIL(fixture, outcome.calls > 0);
 	assert_in_range(fixture->worker.loop.now - start, 240, 480);
 	assert_true(address_equal(&outcome.conn->peer, &addresses[3]));

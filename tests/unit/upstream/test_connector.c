@@ -76,7 +76,7 @@ static void start(struct asked *asked, const struct connector_ops *how, const ch
 
 	if (literal)
 		assert_true(address_parse(span_of(literal), &address));
-	connector_start(&asked->connector, &stage.worker, how, &address, span_of(name), 8080, 1000);
+	connector_start(&asked->connector, &stage.worker, how, &address, span_of(name), 8080, NULL, 1000);
 	assert_int_equal(asked->told, 0); /* never before it returns */
 }
 

@@ -15,6 +15,7 @@
 #include "exchange/stream.h"
 #include "tls/info.h"
 
+struct accounts;
 struct exchange;
 
 struct exchange_ops {
@@ -44,9 +45,10 @@ struct service {
 	const struct exchange_ops *ops;
 	const struct limits_settings *limits;
 	const struct timeouts_settings *timeouts;
-	struct span scheme;   /* "http", or "https" where the listener speaks TLS */
-	struct address local; /* where it listens, for logs */
-	void *owner;          /* the proxy's */
+	struct span scheme;        /* "http", or "https" where the listener speaks TLS */
+	struct address local;      /* where it listens, for logs */
+	struct accounts *accounts; /* of the room above: who may use it; NULL: nobody has to log in */
+	void *owner;               /* the proxy's */
 };
 
 /* The client's connection, as exchanges see it; shared by all exchanges on it. */
@@ -54,6 +56,7 @@ struct client {
 	struct address address; /* the peer, or what a trusted hop said (PROXY protocol) */
 	struct address local;   /* where it connected to: where we listen, or what that hop said */
 	const struct tls_info *tls; /* lives until the end of the turn in which the connection ends; NULL: in clear */
+	struct span user; /* who the connection has proved to be when it began (SOCKS); empty: nobody; lives as long as it */
 };
 
 /* A codec tells who opened it, once: the client's connection, and the tunnel that it may have become, has ended. */

@@ -34,7 +34,7 @@ struct exchange_ops {
 	void (*on_up_done)(struct exchange *x);
 	/* The exchange cannot go on but the client can still be told: reply with error's status. */
 	void (*on_refused)(struct exchange *x, const struct error *error);
-	/* A tunnel has passed on all that it had: a good moment to look whether splice(2) pays. May be NULL. */
+	/* A tunnel has passed on all that it had: a good moment to let a relay have it. May be NULL. */
 	void (*on_tunnel_flushed)(struct exchange *x);
 	/* Over, for good or bad (x->error): log and let go of what the proxy holds. Last call. */
 	void (*on_end)(struct exchange *x);

@@ -3,13 +3,13 @@
  */
 #include "exchange/raw.h"
 
-#include "net/splice.h"
+#include "net/relay.h"
 
 struct raw_stream {
 	struct stream stream;
 	struct conn *conn;
-	struct splice *splice; /* moves the bytes of both ends; NULL: we do */
-	bool ended;            /* the peer's FIN was seen */
+	struct relay *relay; /* moves the bytes of both ends; NULL: we do */
+	bool ended;          /* the peer's FIN was seen */
 	raw_gone_fn *on_gone;
 	void *owner;
 };
@@ -110,25 +110,25 @@ static void raw_stop(struct stream *stream)
 	conn_read_stop(raw_of(stream)->conn);
 }
 
-static void raw_splice_end(struct exchange *x, struct splice *splice)
+static void raw_relay_end(struct exchange *x, struct relay *relay)
 {
 	struct stream *ends[] = {x->down, x->up};
 
 	for (unsigned i = 0; i < ARRAY_LENGTH(ends); i++)
 		if (ends[i] && ends[i]->ops == &raw_stream_ops)
-			raw_of(ends[i])->splice = NULL;
-	if (splice)
-		splice_stop(splice);
+			raw_of(ends[i])->relay = NULL;
+	if (relay)
+		relay_stop(relay);
 }
 
 /* Before the connection ends: nobody else may hold it. */
 static void raw_let_go(struct raw_stream *raw)
 {
-	struct splice *splice = raw->splice;
+	struct relay *relay = raw->relay;
 
-	raw->splice = NULL;
-	if (splice)
-		raw_splice_end(raw->stream.exchange, splice);
+	raw->relay = NULL;
+	if (relay)
+		raw_relay_end(raw->stream.exchange, relay);
 }
 
 static void raw_gone(struct raw_stream *raw)
@@ -204,43 +204,43 @@ struct stream *raw_stream_new(struct exchange *x, struct conn *conn, struct flow
 	return &raw->stream;
 }
 
-/* ---- splice ---- */
+/* ---- both at once ---- */
 
-static void raw_on_moved(struct splice *splice, uint64_t down_to_up, uint64_t up_to_down)
+static void raw_on_moved(struct relay *relay, uint64_t down_to_up, uint64_t up_to_down)
 {
-	struct exchange *x = splice_owner(splice);
+	struct exchange *x = relay_owner(relay);
 
 	x->request_body.total += down_to_up;
 	x->response_body.total += up_to_down;
 }
 
-static void raw_on_spliced(struct splice *splice, const struct error *error)
+static void raw_on_relayed(struct relay *relay, const struct error *error)
 {
-	struct exchange *x = splice_owner(splice);
+	struct exchange *x = relay_owner(relay);
 
-	raw_splice_end(x, NULL); /* it frees itself */
+	raw_relay_end(x, NULL); /* it frees itself */
 	if (error_is(error))
 		exchange_abort(x, error);
 	else
 		exchange_finish(x);
 }
 
-static const struct splice_ops raw_splice_ops = {
+static const struct relay_ops raw_relay_ops = {
 	.on_moved = raw_on_moved,
-	.on_done = raw_on_spliced,
+	.on_done = raw_on_relayed,
 };
 
-bool raw_splice(struct exchange *x)
+bool raw_relay(struct exchange *x)
 {
 	struct stream *down = x->down, *up = x->up;
 
-	if (!down || !up || down->ops != &raw_stream_ops || up->ops != &raw_stream_ops || raw_of(down)->splice)
+	if (!down || !up || down->ops != &raw_stream_ops || up->ops != &raw_stream_ops || raw_of(down)->relay)
 		return false;
 	if (!flow_idle(&x->request_body) || !flow_idle(&x->response_body) || !raw_plain_conn(down) ||
 	    !raw_plain_conn(up))
 		return false;
-	struct splice *splice = splice_start(raw_of(down)->conn, raw_of(up)->conn, raw_of(down)->ended,
-					     raw_of(up)->ended, &raw_splice_ops, x);
-	raw_of(down)->splice = raw_of(up)->splice = splice;
-	return splice != NULL;
+	struct relay *relay = relay_start(raw_of(down)->conn, raw_of(up)->conn, raw_of(down)->ended,
+					  raw_of(up)->ended, &raw_relay_ops, x);
+	raw_of(down)->relay = raw_of(up)->relay = relay;
+	return relay != NULL;
 }

@@ -16,9 +16,9 @@ WARN_UNUSED struct stream *raw_stream_new(struct exchange *x, struct conn *conn,
 					  struct flow *out, struct chunk_queue *early, bool ended,
 					  raw_gone_fn *on_gone, void *owner);
 /*
- * From now on the kernel moves the bytes between both raw ends of a tunnel; totals are still counted in the flows. False: not now (bytes
- * are queued, a transport that is no bare socket, no pipe to be had), and everything goes on as before.
+ * From now on the bytes between both raw ends of a tunnel are moved without flows (net/relay.h); totals are still counted in them. False: not now
+ * (bytes are queued, a transport that is no bare socket, no memory), and everything goes on as before.
  */
-bool raw_splice(struct exchange *x);
+bool raw_relay(struct exchange *x);
 
 #endif

@@ -32,7 +32,7 @@ struct stream_ops {
 	 * what was received beyond the head is in stream->in. NULL: out of memory, and the stream is as it was.
 	 */
 	struct stream *(*become_raw)(struct stream *stream);
-	/* The bare socket behind a raw stream if nothing is queued, for splice; else NULL. */
+	/* The bare socket behind a raw stream if nothing is queued, for a relay; else NULL. */
 	struct conn *(*plain_conn)(struct stream *stream);
 };
 

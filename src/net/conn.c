@@ -326,7 +326,7 @@ static void connect_ended(struct conn *conn, int error)
 
 /* --- events --- */
 
-static void on_event(struct loop_source *source, uint32_t events)
+void net_conn_on_event(struct loop_source *source, uint32_t events)
 {
 	struct conn *conn = CONTAINER_OF(source, struct conn, source);
 	const uint32_t gone = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
@@ -409,7 +409,7 @@ static struct conn *conn_new(struct worker *worker, int fd, const struct address
 	if (!conn)
 		return NULL;
 	*conn = (struct conn){
-		.source = {.fd = fd, .on_event = on_event},
+		.source = {.fd = fd, .on_event = net_conn_on_event},
 		.worker = worker,
 		.ops = ops ? ops : &nobody,
 		.owner = owner,

@@ -63,7 +63,7 @@ struct conn_watch {
 			  struct conn *conn); /* the connection may be looked at, no more */
 };
 
-/* Kept small: a server holds many that are idle. Only conn.c, splice.c and transports look inside. */
+/* Kept small: a server holds many that are idle. Only conn.c, relay.c and transports look inside. */
 struct conn {
 	struct loop_source source;
 	struct worker *worker;
@@ -149,7 +149,7 @@ void conn_linger(struct conn *conn);
 void conn_established(struct conn *conn);
 void conn_fail(struct conn *conn, struct error error);
 
-/* The transport is a bare socket and nothing is queued: splice(2) may move its bytes. */
+/* The transport is a bare socket and nothing is queued: a relay may move its bytes. */
 bool conn_is_plain(const struct conn *conn);
 
 #endif

@@ -120,8 +120,7 @@ void conn_room_fini(struct worker *worker)
 
 	while (!list_empty(&room->lingering))
 		leave(CONTAINER_OF(room->lingering.next, struct lingering, link));
-	for (unsigned i = 0; i < room->kept_pipes; i++)
-		net_pipe_close(&room->pipes[i]);
+	net_pipes_fini(room);
 	pool_fini(&room->conns);
 	memory_free(worker->memory, room, sizeof(*room));
 	worker->slots[WORKER_SLOT_NET] = NULL;

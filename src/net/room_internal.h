@@ -6,11 +6,9 @@
 
 #include "net/conn.h"
 
-enum { NET_KEPT_PIPES = 16 };
-
 struct net_pipe {
-	int out, in; /* read from `out` what was written to `in`; -1: none */
-	size_t size; /* bytes it can hold */
+	int out, in;   /* read from `out` what was written to `in` */
+	unsigned size; /* bytes it can hold */
 };
 
 struct net_room {
@@ -18,11 +16,16 @@ struct net_room {
 	size_t open;           /* connections, lingering ones too */
 	struct link lingering; /* struct lingering, oldest first: nobody else knows them any more */
 	unsigned lingering_count;
-	struct net_pipe pipes[NET_KEPT_PIPES]; /* empty ones, for splice.c to use again */
-	unsigned kept_pipes;
+	struct net_pipe pipes[16]; /* empty ones, to be used again */
+	unsigned pipes_kept, pipes_open;
 };
 
-void net_pipe_close(struct net_pipe *pipe); /* splice.c */
+/* pipe.c */
+WARN_UNUSED bool net_pipe_take(struct net_room *room, struct net_pipe *pipe); /* an empty one; false: there is none */
+void net_pipe_give(struct net_room *room, const struct net_pipe *pipe, bool empty);
+void net_pipes_fini(struct net_room *room);
+
+void net_conn_on_event(struct loop_source *source, uint32_t events); /* conn.c: what a connection's events come to */
 
 static inline struct net_room *net_room(const struct worker *worker)
 {

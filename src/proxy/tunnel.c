@@ -1,12 +1,9 @@
 /*
- * Tunnels (CONNECT, upgrades): how long they may be silent, and when the kernel is asked to move their bytes. The bytes themselves
- * are the raw streams'.
+ * Tunnels (CONNECT, upgrades): how long they may be silent. The bytes themselves are the raw streams', or, between two bare sockets, a
+ * relay's.
  */
 #include "exchange/raw.h"
 #include "proxy/proxy_internal.h"
-
-/* A tunnel that has moved this much is worth two pipes. */
-enum { SPLICE_AFTER = 256 * 1024 };
 
 /* How often within the timeout a tunnel is looked at: it ends between one timeout and a quarter more after its last byte. */
 enum { LOOKS = 4 };
@@ -14,9 +11,8 @@ enum { LOOKS = 4 };
 struct tunnel {
 	struct exchange *exchange;
 	struct timer timer;
-	uint64_t seen;        /* bytes of both directions at the last look that found new ones */
-	uint64_t seen_at;     /* loop clock, ms */
-	uint64_t next_splice; /* bytes after which splice is tried (again) */
+	uint64_t seen;    /* bytes of both directions at the last look that found new ones */
+	uint64_t seen_at; /* loop clock, ms */
 };
 
 static uint64_t tunnel_bytes(const struct exchange *x)
@@ -51,7 +47,6 @@ void tunnel_start(struct exchange *x, struct proxy_exchange *p)
 	}
 	tunnel->exchange = x;
 	tunnel->seen_at = x->worker->loop.now;
-	tunnel->next_splice = SPLICE_AFTER;
 	timer_init(&tunnel->timer, tunnel_look);
 	p->tunnel = tunnel;
 	if (x->service->timeouts->tunnel)
@@ -61,14 +56,8 @@ void tunnel_start(struct exchange *x, struct proxy_exchange *p)
 
 void tunnel_on_flushed(struct exchange *x, struct proxy_exchange *p)
 {
-	struct tunnel *tunnel = p->tunnel;
-
-	if (!tunnel || tunnel_bytes(x) < tunnel->next_splice)
-		return;
-	if (!raw_splice(x))
-		tunnel->next_splice = tunnel_bytes(x) + SPLICE_AFTER;
-	else
-		tunnel->next_splice = UINT64_MAX;
+	if (p->tunnel)
+		(void)raw_relay(x); /* where it cannot be, everything goes on as it is */
 }
 
 void tunnel_stop(struct exchange *x, struct proxy_exchange *p)

@@ -160,7 +160,7 @@ def pipes(guise):
 
 @pytest.mark.seconds(60)
 def test_bulk_goes_by_the_kernel(plain):
-    """What is long is spliced: two pipes more while it lasts, bounded memory, and nothing lost or changed."""
+    """What is long is spliced: a pipe for each direction while there is something in it, bounded memory, and nothing lost or changed."""
     total = 256 * MIB
     origin, guise, client = plain()
     origin.wait_peers(1)
@@ -180,7 +180,7 @@ def test_bulk_goes_by_the_kernel(plain):
         assert client.read_exact(MIB) == block
     client.expect_end()
     pusher.join(10)
-    assert most[0] - idle == 4
+    assert most[0] - idle in (2, 4)
     entry = guise.wait_log()
     assert entry["in"] == entry["out"] == total and entry["error"] is None
     assert sanitizer() or guise.resident_peak() - before < 4 * MIB

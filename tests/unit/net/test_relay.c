@@ -1,5 +1,5 @@
-/* Splicing: bytes both ways unchanged, ends and resets passed on, pipes used again. */
-#include "net/splice.h"
+/* Relays: bytes both ways unchanged, ends and resets passed on, pipes held only while there is something in them. */
+#include "net/relay.h"
 
 #include "net/room_internal.h"
 #include "net_fixture.h"
@@ -13,39 +13,39 @@ struct outcome {
 	bool stop_when_moved;
 };
 
-static void on_moved(struct splice *splice, uint64_t there, uint64_t back)
+static void on_moved(struct relay *relay, uint64_t there, uint64_t back)
 {
-	struct outcome *outcome = splice_owner(splice);
+	struct outcome *outcome = relay_owner(relay);
 	assert_true(there > 0 || back > 0);
 	outcome->there += there;
 	outcome->back += back;
 	if (outcome->stop_when_moved)
-		splice_stop(splice);
+		relay_stop(relay);
 }
 
-static void on_done(struct splice *splice, const struct error *error)
+static void on_done(struct relay *relay, const struct error *error)
 {
-	struct outcome *outcome = splice_owner(splice);
+	struct outcome *outcome = relay_owner(relay);
 	outcome->done++;
 	outcome->error = *error;
-	splice_stop(splice); /* harmless */
+	relay_stop(relay); /* harmless */
 }
 
-static const struct splice_ops ops = {.on_moved = on_moved, .on_done = on_done};
+static const struct relay_ops ops = {.on_moved = on_moved, .on_done = on_done};
 
 static void no_read(struct conn *conn, struct block *lent, struct span bytes)
 {
-	fail_msg("read while it is spliced");
+	fail_msg("read while it is relayed");
 }
 
 static void no_end(struct conn *conn)
 {
-	fail_msg("end told while it is spliced");
+	fail_msg("end told while it is relayed");
 }
 
 static void no_fail(struct conn *conn, const struct error *error)
 {
-	fail_msg("failure told while it is spliced");
+	fail_msg("failure told while it is relayed");
 }
 
 static const struct conn_ops protocol = {.on_read = no_read, .on_end = no_end, .on_fail = no_fail};
@@ -53,7 +53,7 @@ static const struct conn_ops protocol = {.on_read = no_read, .on_end = no_end, .
 struct tunnel {
 	struct conn *a, *b;
 	int client, server; /* the far ends */
-	struct splice *splice;
+	struct relay *relay;
 	struct outcome outcome;
 };
 
@@ -72,13 +72,12 @@ static void open_conns(struct fixture *fixture, struct tunnel *tunnel)
 
 static void start(struct tunnel *tunnel)
 {
-	tunnel->splice = splice_start(tunnel->a, tunnel->b, false, false, &ops, &tunnel->outcome);
-	assert_non_null(tunnel->splice);
+	tunnel->relay = relay_start(tunnel->a, tunnel->b, false, false, &ops, &tunnel->outcome);
+	assert_non_null(tunnel->relay);
 }
 
 static void close_conns(struct fixture *fixture, struct tunnel *tunnel)
 {
-	assert_ptr_equal(tunnel->a->owner, tunnel);
 	conn_close(tunnel->a);
 	conn_close(tunnel->b);
 	loop_turn(&fixture->worker.loop, 0);
@@ -188,7 +187,7 @@ static void a_side_that_had_ended_before(void **state)
 
 	open_conns(fixture, &tunnel);
 	shutdown(tunnel.client, SHUT_WR);
-	tunnel.splice = splice_start(tunnel.a, tunnel.b, true, false, &ops, &tunnel.outcome);
+	tunnel.relay = relay_start(tunnel.a, tunnel.b, true, false, &ops, &tunnel.outcome);
 	TURN_UNTIL(fixture, tunnel.b->shutdown_done);
 	assert_int_equal(recv(tunnel.server, text, sizeof(text), 0), 0);
 	shutdown(tunnel.server, SHUT_WR);
@@ -259,8 +258,8 @@ static void stops_without_callbacks(void **state)
 
 	open_conns(fixture, &tunnel);
 	start(&tunnel);
-	splice_stop(tunnel.splice);
-	splice_stop(tunnel.splice);
+	relay_stop(tunnel.relay);
+	relay_stop(tunnel.relay);
 	close_conns(fixture, &tunnel);
 	assert_int_equal(tunnel.outcome.done, 0);
 	open_conns(fixture, &tunnel);
@@ -311,25 +310,90 @@ static void a_stuck_sink_holds_its_direction_only(void **state)
 	close_conns(fixture, &tunnel);
 }
 
+/* Sends `total` bytes from the client on, as many as go; returns how many. The server takes them when `take`. */
+static size_t pour(struct fixture *fixture, struct tunnel *tunnel, size_t total, bool take)
+{
+	static uint8_t junk[256 * 1024];
+	size_t sent = 0, have = 0;
+
+	for (unsigned quiet = 0; quiet < 50 && (sent < total || (take && have < sent));) {
+		ssize_t some = sent < total ? send(tunnel->client, junk, size_min(sizeof(junk), total - sent),
+						   MSG_DONTWAIT | MSG_NOSIGNAL) :
+					      0;
+		ssize_t got = take ? recv(tunnel->server, junk, sizeof(junk), MSG_DONTWAIT) : 0;
+		sent += some > 0 ? (size_t)some : 0;
+		have += got > 0 ? (size_t)got : 0;
+		quiet = some > 0 || got > 0 ? 0 : quiet + 1;
+		loop_turn(&fixture->worker.loop, 1);
+	}
+	return sent;
+}
+
+/* Much goes through a pipe, which goes back when it is empty, and is used by the next one. */
 static void pipes_are_used_again(void **state)
 {
 	struct fixture *fixture = *state;
+	struct net_room *room = net_room(&fixture->worker);
 	struct tunnel tunnel;
 	unsigned before = 0;
 
 	for (unsigned i = 0; i < 5; i++) {
 		open_conns(fixture, &tunnel);
 		start(&tunnel);
+		assert_int_equal(pour(fixture, &tunnel, 4 << 20, true), 4 << 20);
+		assert_int_equal(room->pipes_open, 1);
+		assert_int_equal(room->pipes_kept, 1);
 		close(tunnel.client);
 		close(tunnel.server);
 		tunnel.client = tunnel.server = -1;
 		TURN_UNTIL(fixture, tunnel.outcome.done);
 		close_conns(fixture, &tunnel);
-		assert_int_equal(net_room(&fixture->worker)->kept_pipes, 2);
 		if (i == 0)
 			before = open_descriptors();
 	}
 	assert_int_equal(open_descriptors(), before);
+}
+
+/* A tunnel that is silent holds neither pipe nor block; little is copied, and never sees a pipe. */
+static void silence_holds_nothing(void **state)
+{
+	struct fixture *fixture = *state;
+	struct net_room *room = net_room(&fixture->worker);
+	struct tunnel tunnel;
+	char text[16];
+
+	open_conns(fixture, &tunnel);
+	uint64_t idle = fixture->memory.used;
+	start(&tunnel);
+	loop_turn(&fixture->worker.loop, 0);
+	assert_in_range(fixture->memory.used, idle, idle + 256 + BLOCK_MEDIUM);
+	send_text(tunnel.client, "hello");
+	TURN_UNTIL(fixture, tunnel.outcome.there == 5);
+	assert_int_equal(recv(tunnel.server, text, sizeof(text), 0), 5);
+	assert_int_equal(room->pipes_open, 0);
+	assert_true(relay_is_empty(tunnel.relay));
+	relay_stop(tunnel.relay);
+	close_conns(fixture, &tunnel);
+}
+
+/* More stuck sinks than there are pipes: the others' bytes are copied, and what is stuck is bounded. */
+static void without_a_pipe_it_copies(void **state)
+{
+	struct fixture *fixture = *state;
+	struct net_room *room = net_room(&fixture->worker);
+	struct tunnel tunnel;
+
+	room->pipes_open = 1000; /* as if they were all in use */
+	open_conns(fixture, &tunnel);
+	start(&tunnel);
+	assert_int_equal(pour(fixture, &tunnel, 4 << 20, true), 4 << 20);
+	uint64_t used = fixture->memory.used;
+	assert_true(pour(fixture, &tunnel, 64 << 20, false) > 0);
+	assert_false(relay_is_empty(tunnel.relay));
+	assert_in_range(fixture->memory.used, used, used + BLOCK_LARGE);
+	room->pipes_open = 0;
+	relay_stop(tunnel.relay);
+	close_conns(fixture, &tunnel);
 }
 
 static void without_memory_there_is_none(void **state)
@@ -339,7 +403,7 @@ static void without_memory_there_is_none(void **state)
 
 	open_conns(fixture, &tunnel);
 	memory_fail_every(&fixture->memory, 1);
-	assert_null(splice_start(tunnel.a, tunnel.b, false, false, &ops, &tunnel.outcome));
+	assert_null(relay_start(tunnel.a, tunnel.b, false, false, &ops, &tunnel.outcome));
 	memory_fail_every(&fixture->memory, 0);
 	assert_true(conn_is_plain(tunnel.a) && conn_is_plain(tunnel.b));
 	close_conns(fixture, &tunnel);
@@ -359,6 +423,8 @@ int main(void)
 		TEST(stops_without_callbacks),
 		TEST(a_stuck_sink_holds_its_direction_only),
 		TEST(pipes_are_used_again),
+		TEST(silence_holds_nothing),
+		TEST(without_a_pipe_it_copies),
 		TEST(without_memory_there_is_none),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

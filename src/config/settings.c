@@ -23,6 +23,13 @@ static const char *check_group(const char *text, size_t len)
 	return len > 128 ? "the name of a group is longer than 128 bytes" : NULL;
 }
 
+static const char *check_exit(const char *text, size_t len)
+{
+	if (len == 0)
+		return "the name of an exit is empty";
+	return len > 64 ? "the name of an exit is longer than 64 bytes" : NULL;
+}
+
 const struct setting settings_rows[] = {
 	{
 		.key = "name",
@@ -121,6 +128,19 @@ const struct setting settings_rows[] = {
 		.check = check_group,
 		.summary = "Groups of servers by name, for `to` of routes. A list alone is the list of servers.",
 		.example = "{web: [127.0.0.1:3000, 127.0.0.1:3001], api: {servers: [\"api.internal:8443\"], retries: 2}}",
+	},
+	{
+		.key = "exits",
+		.kind = SETTING_NAMED,
+		.offset = offsetof(struct settings, exits),
+		.rows = exit_rows,
+		.item_size = sizeof(struct exit_settings),
+		.place_offset = offsetof(struct exit_settings, place),
+		.shorthand = "addresses",
+		.check = check_exit,
+		.summary = "Ways out of this machine by name, for `exit` of forward listeners and their rules ([exits.md](exits.md)). A list alone "
+			   "is the list of addresses.",
+		.example = "{pool: {addresses: [192.0.2.1, 192.0.2.2]}, own: {prefix: \"2001:db8:1::/64\"}, wire: {interface: eth1}}",
 	},
 	{
 		.key = "admin",

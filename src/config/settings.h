@@ -10,6 +10,7 @@
 #include "net/resolver_settings.h"
 #include "proxy/settings.h"
 #include "route/settings.h"
+#include "upstream/exit_settings.h"
 #include "upstream/settings.h"
 
 struct settings {
@@ -23,6 +24,7 @@ struct settings {
 	struct setting_list reverse;   /* struct reverse_settings */
 	struct setting_list tcp;       /* struct tcp_settings */
 	struct setting_list upstreams; /* struct upstream_settings */
+	struct setting_list exits;     /* struct exit_settings */
 	struct admin_settings admin;
 };
 

@@ -156,6 +156,9 @@ static bool snapshot_compile(struct snapshot *snapshot, const char *base, struct
 		all += counts[face];
 	if (!upstreams_plan(snapshot, base, diagnostics))
 		return false;
+	snapshot->exits = exits_compile(&settings->exits, &snapshot->arena, diagnostics);
+	if (!snapshot->exits)
+		return false;
 	snapshot->listeners = arena_zalloc(&snapshot->arena, all + 1, sizeof(*snapshot->listeners));
 	groups = group_names(snapshot);
 	if (!groups || !snapshot->listeners)

@@ -58,6 +58,7 @@ struct snapshot {
 	const struct upstream_settings *upstreams; /* a route's group is an index here */
 	struct upstream_plan *plans;               /* one for each of them */
 	size_t upstream_count;
+	const struct exit_plan *exits; /* one for each of settings.exits */
 };
 
 /*

@@ -48,6 +48,7 @@ enum error_source {
 	ROW(DNS_TIMEOUT, "dns_timeout", RESOLVER, 504, "dns_timeout", "the name servers did not answer in time")                               \
 	ROW(CONNECT_REFUSED, "connect_refused", SERVER, 502, "connection_refused", "the server refused the connection")                        \
 	ROW(UNREACHABLE, "unreachable", SERVER, 502, "destination_ip_unroutable", "the server cannot be reached")                              \
+	ROW(NO_EXIT, "no_exit", SELF, 503, "proxy_internal_error", "no connection can leave by the exit")                                      \
 	ROW(CONNECT_TIMEOUT, "connect_timeout", SERVER, 504, "connection_timeout", "the server did not accept in time")                        \
 	ROW(UPSTREAM_CLOSED, "upstream_closed", SERVER, 502, "connection_terminated", "the server closed before it answered")                  \
 	ROW(UPSTREAM_RESET, "upstream_reset", SERVER, 502, "connection_terminated", "the server reset the connection")                         \

@@ -450,7 +450,10 @@ struct conn *conn_connect(struct worker *worker, const struct address *to, const
 	}
 	int fd = way_socket(way, (enum address_family)to->family, SOCK_STREAM);
 	if (fd < 0) {
-		*error = connect_error(errno);
+		int number = errno;
+		*error = way_error(way, number);
+		if (!error_is(error))
+			*error = connect_error(number);
 		return NULL;
 	}
 	if (to->family != ADDRESS_UNIX)

@@ -23,6 +23,18 @@ struct dial {
 	struct address addresses[RESOLVER_MAX_ADDRESSES];
 };
 
+/* Those that there is a way to, in their order; how many. */
+static unsigned reachable(const struct net_way *way, const struct address *addresses, unsigned count,
+			  struct address *out)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		if (way_leads_to(way, (enum address_family)addresses[i].family))
+			out[kept++] = addresses[i];
+	return kept;
+}
+
 /* RFC 8305 4: the families take turns, the first address's family first; the order within each stays. */
 static void interleave(struct dial *dial, const struct address *addresses, unsigned count)
 {
@@ -155,6 +167,7 @@ struct dial *dial_start(struct worker *worker, const struct address *addresses, 
 			const struct net_way *way, uint64_t timeout_ms, dial_fn *on_done, void *owner)
 {
 	struct dial *dial = memory_alloc(worker->memory, sizeof(*dial));
+	struct address targets[RESOLVER_MAX_ADDRESSES];
 
 	if (!dial)
 		return NULL;
@@ -163,15 +176,18 @@ struct dial *dial_start(struct worker *worker, const struct address *addresses, 
 		.on_done = on_done,
 		.owner = owner,
 		.error = error_make(ERROR_UNREACHABLE, "there is no address to connect to"),
-		.count = (uint8_t)size_min(count, RESOLVER_MAX_ADDRESSES),
 	};
 	if (way)
 		dial->way = *way;
+	count = (unsigned)size_min(count, RESOLVER_MAX_ADDRESSES);
+	dial->count = (uint8_t)reachable(way, addresses, count, targets);
+	if (count > dial->count)
+		dial->error = error_make(ERROR_NO_EXIT, "the exit has no address of the target's family");
 	timer_init(&dial->stagger, on_stagger);
 	timer_init(&dial->deadline, on_deadline);
 	loop_task_init(&dial->ended, run_ended);
 	loop_task_init(&dial->retire, run_retire);
-	interleave(dial, addresses, dial->count);
+	interleave(dial, targets, dial->count);
 	if (!try_next(dial))
 		loop_soon(&worker->loop, &dial->ended);
 	else

@@ -29,8 +29,7 @@ static bool way_bind(const struct net_way *way, int fd, const struct address *so
 
 	/* The port is chosen when it is known where to, so that 64k connections from one address go to each target, not to all. */
 	(void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
-	if (way->freebind && setsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_FREEBIND : IPV6_FREEBIND,
-					&on, sizeof(on)) != 0)
+	if (!v4 && way->freebind && setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof(on)) != 0)
 		return false;
 	return bind(fd, &raw.any, len) == 0;
 }
@@ -38,15 +37,30 @@ static bool way_bind(const struct net_way *way, int fd, const struct address *so
 /* False: errno tells. */
 static bool way_prepare(const struct net_way *way, int fd, enum address_family family)
 {
-	const struct address *source = family == ADDRESS_V4 ? &way->source_v4 : &way->source_v6;
+	struct address source = family == ADDRESS_V4 ? way->source_v4 : way->source_v6;
 
 	if (way->interface && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, way->interface,
 					 (socklen_t)strlen(way->interface)) != 0)
 		return false;
-	if (source->family != ADDRESS_NONE)
-		return way_bind(way, fd, source);
-	errno = EADDRNOTAVAIL;
-	return !way->bound;
+	if (source.family == ADDRESS_NONE) {
+		errno = EADDRNOTAVAIL;
+		return !way->bound;
+	}
+	while (!way_bind(way, fd, &source)) {
+		int number = errno;
+		if (!way->on_unbound || !way->on_unbound(way, &source, number)) {
+			errno = number;
+			return false;
+		}
+	}
+	return true;
+}
+
+bool way_leads_to(const struct net_way *way, enum address_family family)
+{
+	if (!way || !way->bound || family == ADDRESS_UNIX)
+		return true;
+	return (family == ADDRESS_V4 ? way->source_v4 : way->source_v6).family != ADDRESS_NONE;
 }
 
 int way_socket(const struct net_way *way, enum address_family family, int type)
@@ -59,4 +73,29 @@ int way_socket(const struct net_way *way, enum address_family family, int type)
 	close(fd);
 	errno = error;
 	return -1;
+}
+
+struct error way_error(const struct net_way *way, int number)
+{
+	struct error error = error_system(ERROR_NO_EXIT, number);
+
+	if (!way || !(way->bound || way->interface))
+		return ERROR_OK;
+	switch (number) {
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+	case ENOBUFS:
+		return ERROR_OK;
+	case EADDRNOTAVAIL:
+		error.text = "the exit has no address that this machine has now";
+		break;
+	case ENODEV:
+		error.text = "the interface of the exit is not there";
+		break;
+	default:
+		break;
+	}
+	error.unprocessed = true;
+	return error;
 }

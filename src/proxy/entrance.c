@@ -45,7 +45,7 @@ static void entrance_leave(struct entrance *entrance)
 
 	entrance_set_state(entrance, ENTRANCE_LEFT);
 	entrance->conn = NULL;
-	h1_pending_clear(&entrance->pending, &entrance->worker->buffers);
+	pending_clear(&entrance->pending, &entrance->worker->buffers);
 	loop_timer_stop(loop, &entrance->timer);
 	list_remove(&entrance->link);
 	loop_retire(loop, &entrance->retire);
@@ -119,7 +119,7 @@ static void entrance_shake_hands(struct entrance *entrance, struct span bytes)
 		entrance_close(entrance);
 		return;
 	}
-	h1_pending_clear(&entrance->pending, &entrance->worker->buffers);
+	pending_clear(&entrance->pending, &entrance->worker->buffers);
 }
 
 static void entrance_read_hello(struct entrance *entrance, struct block *block, struct span bytes)
@@ -244,13 +244,13 @@ static void entrance_read(struct entrance *entrance, struct block *block, struct
 static bool entrance_keep(struct entrance *entrance, struct span bytes)
 {
 	struct buffers *buffers = &entrance->worker->buffers;
-	struct h1_pending *pending = &entrance->pending;
+	struct pending *pending = &entrance->pending;
 
 	if (!pending->block)
-		return bytes.len == 0 || h1_pending_append(pending, buffers, bytes);
-	size_t used = h1_pending_bytes(pending).len - bytes.len;
+		return bytes.len == 0 || pending_append(pending, buffers, bytes);
+	size_t used = pending_bytes(pending).len - bytes.len;
 	if (used)
-		h1_pending_consume(pending, buffers, used);
+		pending_consume(pending, buffers, used);
 	return true;
 }
 
@@ -261,13 +261,13 @@ static void entrance_on_read(struct conn *conn, struct block *lent, struct span 
 	bool begun = entrance->pending.block != NULL;
 
 	if (begun) {
-		if (!h1_pending_append(&entrance->pending, &entrance->worker->buffers, bytes)) {
+		if (!pending_append(&entrance->pending, &entrance->worker->buffers, bytes)) {
 			entrance_close(entrance);
 			return;
 		}
 		ENSURE(entrance->pending.block); /* the bytes have been added to it */
 		lent = entrance->pending.block;
-		bytes = h1_pending_bytes(&entrance->pending);
+		bytes = pending_bytes(&entrance->pending);
 	}
 	entrance_read(entrance, lent, &bytes);
 	if (entrance->state == ENTRANCE_LEFT || entrance->state == ENTRANCE_HANDSHAKE)

@@ -4,7 +4,7 @@
 #ifndef GUISE_PROXY_ENTRANCE_INTERNAL_H
 #define GUISE_PROXY_ENTRANCE_INTERNAL_H
 
-#include "http/h1/pending.h"
+#include "core/pending.h"
 #include "proxy/entrance.h"
 
 /* Why a connection ended before its first request, as it is counted and logged. */
@@ -53,8 +53,8 @@ struct entrance {
 	struct client client; /* address: as it is counted */
 	const struct entrance_owner_ops *ops;
 	void *owner;
-	struct h1_pending pending; /* what has come and is not understood yet */
-	uint64_t deadline;         /* loop clock, ms: timeouts.handshake */
+	struct pending pending; /* what has come and is not understood yet */
+	uint64_t deadline;      /* loop clock, ms: timeouts.handshake */
 	struct timer timer;
 	struct link link;
 	struct loop_task retire;

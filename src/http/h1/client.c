@@ -36,7 +36,7 @@ static void h1_client_gone(struct h1_client *client)
 
 	client->session.conn = NULL;
 	client->call = NULL;
-	h1_pending_clear(&client->pending, &worker->buffers);
+	pending_clear(&client->pending, &worker->buffers);
 	loop_timer_stop(&worker->loop, &client->timer);
 	h1_client_leave(client);
 	loop_retire(&worker->loop, &client->retire);
@@ -78,7 +78,7 @@ void h1_client_finish_if_done(struct h1_client *client)
 	bool reusable = call->reusable && call->framing.keep_alive;
 	client->call = NULL;
 	client->session.running = 0;
-	h1_pending_clear(&client->pending, &client->worker->buffers); /* used up, or of no use */
+	pending_clear(&client->pending, &client->worker->buffers); /* used up, or of no use */
 	exchange_on_up_done(call->exchange);
 	if (!reusable) {
 		h1_client_close(client);
@@ -275,9 +275,9 @@ static void h1_client_use_pending(struct h1_client *client)
 	struct buffers *buffers = &client->worker->buffers;
 
 	block->references++;
-	size_t used = h1_client_use(client, block, h1_pending_bytes(&client->pending));
+	size_t used = h1_client_use(client, block, pending_bytes(&client->pending));
 	if (client->pending.block)
-		h1_pending_consume(&client->pending, buffers, used);
+		pending_consume(&client->pending, buffers, used);
 	block_release(buffers, block);
 	h1_client_switch(client);
 }
@@ -305,7 +305,7 @@ static void h1_client_on_read(struct conn *conn, struct block *lent, struct span
 	}
 	h1_client_watch(client);
 	if (client->pending.block) {
-		if (!h1_pending_append(&client->pending, buffers, bytes))
+		if (!pending_append(&client->pending, buffers, bytes))
 			h1_client_fail(client, error_make(ERROR_MEMORY, NULL));
 		else
 			h1_client_use_pending(client);
@@ -317,7 +317,7 @@ static void h1_client_on_read(struct conn *conn, struct block *lent, struct span
 	if (used < bytes.len) {
 		if (client->call->response_done)
 			client->call->reusable = false;
-		else if (!h1_pending_append(&client->pending, buffers, span_from(bytes, used)))
+		else if (!pending_append(&client->pending, buffers, span_from(bytes, used)))
 			h1_client_fail(client, error_make(ERROR_MEMORY, NULL));
 	}
 	h1_client_switch(client);

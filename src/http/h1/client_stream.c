@@ -118,7 +118,7 @@ static struct stream *h1_call_become_raw(struct stream *stream)
 	struct h1_client *client = call->client;
 	struct buffers *buffers = &client->worker->buffers;
 	struct chunk_queue early = {0};
-	struct span held = h1_pending_bytes(&client->pending);
+	struct span held = pending_bytes(&client->pending);
 
 	if (held.len && !chunk_queue_copy(buffers, &early, held))
 		return NULL;
@@ -128,7 +128,7 @@ static struct stream *h1_call_become_raw(struct stream *stream)
 		chunk_queue_clear(buffers, &early);
 		return NULL;
 	}
-	h1_pending_clear(&client->pending, buffers);
+	pending_clear(&client->pending, buffers);
 	client->session.conn = NULL;
 	client->call = NULL;
 	loop_timer_stop(&client->worker->loop, &client->timer);

@@ -4,11 +4,12 @@
 #ifndef GUISE_HTTP_H1_H1_INTERNAL_H
 #define GUISE_HTTP_H1_H1_INTERNAL_H
 
+#include "core/pending.h"
 #include "exchange/session.h"
 #include "http/date.h"
 #include "http/h1/body.h"
 #include "http/h1/client.h"
-#include "http/h1/pending.h"
+#include "http/h1/limits.h"
 #include "http/h1/server.h"
 
 struct h1_room {
@@ -37,7 +38,7 @@ struct h1_server {
 	struct worker *worker;
 	const struct service *service;
 	struct h1_pair *pair; /* the running exchange's, or NULL */
-	struct h1_pending pending;
+	struct pending pending;
 	size_t scanned; /* of a partial head, for h1_head_end */
 	uint64_t read_deadline, write_deadline;
 	struct timer timer;
@@ -78,7 +79,7 @@ struct h1_client {
 	struct session session;
 	struct worker *worker;
 	struct h1_call *call; /* NULL: idle */
-	struct h1_pending pending;
+	struct pending pending;
 	size_t scanned;
 	uint64_t deadline; /* idle, or the server's next sign of life */
 	struct h1_client_settings settings;

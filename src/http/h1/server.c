@@ -41,7 +41,7 @@ static void h1_server_gone(struct h1_server *server)
 
 	server->conn = NULL;
 	h1_server_set_state(server, H1_SERVER_CLOSED);
-	h1_pending_clear(&server->pending, &worker->buffers);
+	pending_clear(&server->pending, &worker->buffers);
 	loop_timer_stop(&worker->loop, &server->timer);
 	list_remove(&server->link);
 	server->on_gone(server->owner, &server->client);
@@ -351,9 +351,9 @@ static void h1_server_use_pending(struct h1_server *server)
 	struct buffers *buffers = &server->worker->buffers;
 
 	block->references++; /* a close in between lets go of the pending block */
-	size_t used = h1_server_use(server, block, h1_pending_bytes(&server->pending));
+	size_t used = h1_server_use(server, block, pending_bytes(&server->pending));
 	if (server->conn && server->pending.block)
-		h1_pending_consume(&server->pending, buffers, used);
+		pending_consume(&server->pending, buffers, used);
 	block_release(buffers, block);
 	h1_server_regulate(server);
 }
@@ -374,7 +374,7 @@ static void h1_server_on_read(struct conn *conn, struct block *lent, struct span
 	if (server->read_deadline && server->state == H1_SERVER_EXCHANGE)
 		h1_server_watch_body(server);
 	if (server->pending.block) {
-		if (!h1_pending_append(&server->pending, buffers, bytes))
+		if (!pending_append(&server->pending, buffers, bytes))
 			h1_server_on_no_memory(server);
 		else
 			h1_server_use_pending(server);
@@ -385,7 +385,7 @@ static void h1_server_on_read(struct conn *conn, struct block *lent, struct span
 		return;
 	if (server->pair && (server->pair->exchange->head_is_bad || server->pair->body_is_bad))
 		return; /* it will not be read any more */
-	if (!h1_pending_append(&server->pending, buffers, span_from(bytes, used)))
+	if (!pending_append(&server->pending, buffers, span_from(bytes, used)))
 		h1_server_on_no_memory(server);
 	h1_server_regulate(server);
 }

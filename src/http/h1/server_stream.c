@@ -221,7 +221,7 @@ static struct stream *h1_pair_become_raw(struct stream *stream)
 	struct h1_server *server = pair->server;
 	struct buffers *buffers = &server->worker->buffers;
 	struct chunk_queue early = {0};
-	struct span held = h1_pending_bytes(&server->pending);
+	struct span held = pending_bytes(&server->pending);
 
 	if (held.len && !chunk_queue_copy(buffers, &early, held))
 		return NULL;
@@ -231,7 +231,7 @@ static struct stream *h1_pair_become_raw(struct stream *stream)
 		chunk_queue_clear(buffers, &early);
 		return NULL;
 	}
-	h1_pending_clear(&server->pending, buffers);
+	pending_clear(&server->pending, buffers);
 	server->conn = NULL;
 	h1_server_set_state(server, H1_SERVER_TUNNEL);
 	loop_timer_stop(&server->worker->loop, &server->timer);

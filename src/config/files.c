@@ -5,10 +5,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 static const char *const no_memory = "out of memory";
 
@@ -105,4 +107,29 @@ const char *files_directory(struct arena *arena, const char *path)
 		return "";
 	copy = arena_format(arena, "%.*s", len ? (int)len : 1, path);
 	return (const char *)copy.at;
+}
+
+/* Where the path becomes too long for the buffer, the file cannot be read either. */
+uint64_t files_signature(const char *base, const char *path, uint64_t *node)
+{
+	bool joined = base && *base && path[0] != '/';
+	struct stat status;
+	char whole[4096];
+	int len = snprintf(whole, sizeof(whole), "%s%s%s", joined ? base : "", joined ? "/" : "", path);
+
+	*node = 0;
+	if (len < 0 || (size_t)len >= sizeof(whole) || stat(whole, &status) != 0)
+		return 0;
+	const uint64_t which[] = {(uint64_t)status.st_dev, (uint64_t)status.st_ino};
+	const uint64_t parts[] = {
+		which[0],
+		which[1],
+		(uint64_t)status.st_size,
+		(uint64_t)status.st_mtim.tv_sec,
+		(uint64_t)status.st_mtim.tv_nsec,
+		(uint64_t)status.st_ctim.tv_sec,
+		(uint64_t)status.st_ctim.tv_nsec,
+	};
+	*node = XXH3_64bits(which, sizeof(which));
+	return XXH3_64bits(parts, sizeof(parts)) | 1;
 }

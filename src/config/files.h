@@ -21,6 +21,12 @@ WARN_UNUSED const char *files_read(struct arena *arena, const char *base, const 
 WARN_UNUSED const char *files_read_named(struct arena *arena, const char *base, const char *path,
 					 struct span *content);
 
+/*
+ * Changes when the file does: which one it is, how large, when it was written. `node`: which one it is alone. 0: it cannot be looked at. Any
+ * thread; nothing is read.
+ */
+uint64_t files_signature(const char *base, const char *path, uint64_t *node);
+
 /* A path as files_read opens it; in the arena, or `path` itself. NULL: out of memory. */
 WARN_UNUSED const char *files_path(struct arena *arena, const char *base, const char *path);
 

@@ -6,10 +6,6 @@
 #include "config/bind.h"
 #include "config/files.h"
 
-#include <stdio.h>
-#include <sys/stat.h>
-#include <xxhash.h>
-
 static const struct setting list_row = {
 	.key = "servers",
 	.kind = SETTING_LIST,
@@ -87,28 +83,7 @@ bool servers_read(const struct upstream_plan *plan, struct arena *arena, struct 
 	return diagnostics->errors == before;
 }
 
-/* Where the path becomes too long for the buffer, the file cannot be read either. */
 uint64_t servers_signature(const struct upstream_plan *plan, uint64_t *node)
 {
-	struct stat status;
-	char path[4096];
-	const char *base = plan->base, *file = plan->settings->file.text;
-	bool joined = base && *base && file[0] != '/';
-	int len = snprintf(path, sizeof(path), "%s%s%s", joined ? base : "", joined ? "/" : "", file);
-
-	*node = 0;
-	if (len < 0 || (size_t)len >= sizeof(path) || stat(path, &status) != 0)
-		return 0;
-	const uint64_t which[] = {(uint64_t)status.st_dev, (uint64_t)status.st_ino};
-	const uint64_t parts[] = {
-		which[0],
-		which[1],
-		(uint64_t)status.st_size,
-		(uint64_t)status.st_mtim.tv_sec,
-		(uint64_t)status.st_mtim.tv_nsec,
-		(uint64_t)status.st_ctim.tv_sec,
-		(uint64_t)status.st_ctim.tv_nsec,
-	};
-	*node = XXH3_64bits(which, sizeof(which));
-	return XXH3_64bits(parts, sizeof(parts)) | 1;
+	return files_signature(plan->base, plan->settings->file.text, node);
 }

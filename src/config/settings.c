@@ -143,6 +143,18 @@ const struct setting settings_rows[] = {
 		.example = "{pool: {addresses: [192.0.2.1, 192.0.2.2]}, own: {prefix: \"2001:db8:1::/64\"}, wire: {interface: eth1}}",
 	},
 	{
+		.key = "secrets",
+		.kind = SETTING_NAMED,
+		.offset = offsetof(struct settings, secrets),
+		.rows = secret_rows,
+		.item_size = sizeof(struct secret_settings),
+		.place_offset = offsetof(struct secret_settings, place),
+		.check = secret_check_name,
+		.summary = "What requests to named hosts are given on their way out, so that clients never hold it ([agent-egress.md](agent-egress.md)). "
+			   "Given to requests that a forward rule with `secrets` lets pass.",
+		.example = "{shop: {hosts: [api.shop.example], prefix: \"Bearer \", value: \"s3cret\"}}",
+	},
+	{
 		.key = "admin",
 		.kind = SETTING_STRUCT,
 		.offset = offsetof(struct settings, admin),

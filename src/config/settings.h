@@ -8,6 +8,7 @@
 #include "admin/settings.h"
 #include "exchange/settings.h"
 #include "net/resolver_settings.h"
+#include "proxy/secret_settings.h"
 #include "proxy/settings.h"
 #include "route/settings.h"
 #include "upstream/exit_settings.h"
@@ -25,6 +26,7 @@ struct settings {
 	struct setting_list tcp;       /* struct tcp_settings */
 	struct setting_list upstreams; /* struct upstream_settings */
 	struct setting_list exits;     /* struct exit_settings */
+	struct setting_list secrets;   /* struct secret_settings */
 	struct admin_settings admin;
 };
 

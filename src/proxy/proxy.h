@@ -15,6 +15,7 @@
 #include "route/tcp_route.h"
 #include "route/settings.h"
 
+struct exits;
 struct tls_server;
 
 enum proxy_face {
@@ -52,6 +53,10 @@ struct proxy_listener {
 	const struct rules *rules;
 	const struct guard_own *own;
 	enum forward_mask mask;
+	struct exits *exits; /* of the process */
+	uint32_t exit;       /* by which connections leave where the rule names none; EXIT_NONE */
+	enum listener_intercept intercept;
+	enum intercept_destination intercept_destination;
 
 	/* tcp */
 	const struct tcp_router *tcp;

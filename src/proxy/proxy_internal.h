@@ -17,6 +17,9 @@ struct forward_exchange {
 	struct span user; /* who has proved to be it; empty: nobody. In the arena, or the connection's */
 	enum rule_scheme scheme;
 	struct verdict verdict; /* of the rules, as far as they could tell; final when connected */
+	struct net_way way;     /* by which its connections leave: see forward_choose_way */
+	uint32_t exit; /* whose way that is, while way.bound or way.interface; else it means nothing */
+	struct span source_text; /* of the connection, for logs; empty: none was asked for */
 };
 
 /* x->proxy, in the exchange's arena. */
@@ -114,6 +117,15 @@ struct error forward_refusal(struct proxy_exchange *p, const struct guard_verdic
 /* By both gates for a literal address; by the first alone for a name, whose addresses are judged when they are known. */
 struct guard_verdict forward_judge(const struct exchange *x, const struct proxy_exchange *p);
 WARN_UNUSED bool forward_mask_response_of(struct exchange *x, struct proxy_exchange *p);
+
+/* forward_way.c */
+/*
+ * By which exit a new connection leaves: p->forward.way. Once p->forward.verdict is final for the address that it goes to, and once for each new
+ * connection (tries at several addresses are one); then it is given to whoever makes the socket.
+ */
+void forward_choose_way(struct exchange *x, struct proxy_exchange *p);
+/* The connection has been made: by which address, for the log. */
+void forward_note_source(struct exchange *x, struct proxy_exchange *p, int fd);
 
 /* forward_hand_over.c */
 enum phase_result forward_hand_over(struct exchange *x, struct proxy_exchange *p);

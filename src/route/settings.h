@@ -20,6 +20,19 @@ enum listener_http2 {
 	HTTP2_OFF,
 };
 
+/* Whether a listener's clients know that they speak to a proxy, in the order of the choices. */
+enum listener_intercept {
+	INTERCEPT_OFF,
+	INTERCEPT_REDIRECT, /* no: the system's REDIRECT or DNAT sent them here */
+	INTERCEPT_TPROXY,   /* no: the system's TPROXY did */
+};
+
+/* Where what they sent goes, in the order of the choices. */
+enum intercept_destination {
+	INTERCEPT_BY_NAME,  /* to whom they named, looked up by us; who named nobody: where they connected to */
+	INTERCEPT_ORIGINAL, /* where they connected to; a name that is not there is refused */
+};
+
 /* What listeners of both faces have besides `listen`. */
 struct entrance_settings {
 	struct tls_listener_settings tls;
@@ -115,6 +128,10 @@ struct forward_settings {
 	bool open;
 	struct setting_strings sources;
 	struct setting_list rules; /* struct rule_settings */
+	struct setting_string exit; /* of `exits`, where a rule names none; empty: as the system chooses */
+	int intercept;              /* enum listener_intercept */
+	int intercept_destination;  /* enum intercept_destination */
+	struct setting_place intercept_place, intercept_destination_place;
 	struct setting_place place;
 };
 

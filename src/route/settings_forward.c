@@ -6,6 +6,9 @@
 
 static const char *const mask_choices[] = {"transparent", "anonymous", "elite", NULL};
 
+static const char *const intercept_choices[] = {"off", "redirect", "tproxy", NULL};
+static const char *const destination_choices[] = {"name", "original", NULL};
+
 static const char *check_network(const char *text, size_t len)
 {
 	struct network network;
@@ -122,6 +125,36 @@ const struct setting forward_rows[] = {
 			   "`sources`, nor certificates that `tls` requires of clients, limit to known ones. Without it Guise refuses to "
 			   "start one.",
 		.example = "true",
+	},
+	{
+		.key = "intercept",
+		.kind = SETTING_CHOICE,
+		.offset = offsetof(struct forward_settings, intercept),
+		.fallback = "off",
+		.choices = intercept_choices,
+		.place_offset = offsetof(struct forward_settings, intercept_place),
+		.summary = "Serves clients that know of no proxy, and whose connections the system sends here ([interception.md](interception.md)): "
+			   "by `redirect` (REDIRECT or DNAT of nftables) or by `tproxy` (which needs CAP_NET_ADMIN). Plain HTTP goes "
+			   "by its Host, TLS by the name in its ClientHello, as it is; anything else to where it was sent.",
+		.example = "redirect",
+	},
+	{
+		.key = "intercept_destination",
+		.kind = SETTING_CHOICE,
+		.offset = offsetof(struct forward_settings, intercept_destination),
+		.fallback = "name",
+		.choices = destination_choices,
+		.place_offset = offsetof(struct forward_settings, intercept_destination_place),
+		.summary = "Where intercepted connections go: to the `name` that the client gave, which is looked up here, so that a false one "
+			   "leads to its owner; or to the `original` address, where a name that does not stand for it is refused.",
+		.example = "original",
+	},
+	{
+		.key = "exit",
+		.kind = SETTING_TEXT,
+		.offset = offsetof(struct forward_settings, exit),
+		.summary = "Of `exits`: the way by which connections of this listener leave, where the rule that allows them names none.",
+		.example = "pool",
 	},
 	{
 		.key = "sources",

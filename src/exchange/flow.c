@@ -3,6 +3,7 @@
  */
 #include "exchange/flow.h"
 
+#include "exchange/meter.h"
 #include "exchange/stream.h"
 
 /*
@@ -34,6 +35,8 @@ void flow_fini(struct flow *flow)
 {
 	flow->source = flow->sink = NULL;
 	flow_forget(flow);
+	if (flow->meter)
+		flow_meter_clear(flow->meter);
 	chunk_queue_clear(&flow->worker->buffers, &flow->queue);
 }
 
@@ -41,9 +44,11 @@ void flow_reset(struct flow *flow)
 {
 	struct loop_task ready = flow->ready; /* may be queued in this turn: it must stay what it is */
 	struct worker *worker = flow->worker;
+	struct flow_meter *meter = flow->meter;
+	size_t start = flow->start;
 
 	flow_fini(flow);
-	*flow = (struct flow){.worker = worker, .high = flow->start, .start = flow->start, .ready = ready};
+	*flow = (struct flow){.worker = worker, .high = start, .start = start, .meter = meter, .ready = ready};
 }
 
 void flow_set_source(struct flow *flow, struct stream *source)
@@ -65,12 +70,35 @@ static inline void flow_show(const struct flow *flow, struct block *block, struc
 		flow->tap->ops->on_bytes(flow->tap, block, bytes);
 }
 
+/* Less room than this is not worth a receive, which would bring a block more. */
+static inline bool flow_has_room(const struct flow *flow)
+{
+	return flow_room(flow) > flow->high / 16;
+}
+
+/* The same through a meter: while it holds bytes back, the source waits. */
+static enum flow_room flow_metered(struct flow *flow)
+{
+	flow_meter_run(flow->meter);
+	if (!flow->held && flow_has_room(flow))
+		return FLOW_ROOM;
+	flow->full = true;
+	return FLOW_FULL;
+}
+
+/* Where pushed bytes go. */
+static inline struct chunk_queue *flow_entry(struct flow *flow)
+{
+	return flow->meter ? &flow->meter->held : &flow->queue;
+}
+
 static enum flow_room flow_pushed(struct flow *flow, size_t bytes)
 {
+	if (flow->meter)
+		return flow_metered(flow);
 	flow->total += bytes;
 	flow_schedule(flow);
-	/* Less room than this is not worth a receive, which would bring a block more. */
-	if (flow_room(flow) > flow->high / 16)
+	if (flow_has_room(flow))
 		return FLOW_ROOM;
 	flow->full = true;
 	return FLOW_FULL;
@@ -78,7 +106,7 @@ static enum flow_room flow_pushed(struct flow *flow, size_t bytes)
 
 enum flow_room flow_push(struct flow *flow, struct block *block, struct span bytes)
 {
-	if (!chunk_queue_add(&flow->worker->buffers, &flow->queue, block, bytes))
+	if (!chunk_queue_add(&flow->worker->buffers, flow_entry(flow), block, bytes))
 		return FLOW_NO_MEMORY;
 	flow_show(flow, block, bytes);
 	return flow_pushed(flow, bytes.len);
@@ -86,7 +114,7 @@ enum flow_room flow_push(struct flow *flow, struct block *block, struct span byt
 
 enum flow_room flow_push_static(struct flow *flow, struct span bytes)
 {
-	if (!chunk_queue_static(&flow->worker->buffers, &flow->queue, bytes))
+	if (!chunk_queue_static(&flow->worker->buffers, flow_entry(flow), bytes))
 		return FLOW_NO_MEMORY;
 	flow_show(flow, NULL, bytes);
 	return flow_pushed(flow, bytes.len);
@@ -98,18 +126,35 @@ enum flow_room flow_push_queue(struct flow *flow, struct chunk_queue *queue)
 
 	for (const struct chunk *chunk = queue->first; chunk; chunk = chunk->next)
 		flow_show(flow, chunk->block, span_make(chunk->at, chunk->len));
-	chunk_queue_move_all(&flow->queue, queue);
+	chunk_queue_move_all(flow_entry(flow), queue);
 	return flow_pushed(flow, bytes);
 }
 
 void flow_finish(struct flow *flow, struct http_fields *trailers)
 {
-	if (flow->fin)
+	if (flow->fin || (flow->held && flow->meter->ending))
 		return;
-	flow->fin = true;
-	flow->trailers = trailers;
 	if (flow->tap)
 		flow->tap->ops->on_finish(flow->tap, trailers);
+	if (!flow->held) {
+		flow_pass_end(flow, trailers);
+		return;
+	}
+	flow->meter->ending = true;
+	flow->meter->trailers = trailers;
+}
+
+void flow_pass(struct flow *flow, struct chunk_queue *bytes)
+{
+	flow->total += bytes->bytes;
+	chunk_queue_move_all(&flow->queue, bytes);
+	flow_schedule(flow);
+}
+
+void flow_pass_end(struct flow *flow, struct http_fields *trailers)
+{
+	flow->fin = true;
+	flow->trailers = trailers;
 	flow_schedule(flow);
 }
 

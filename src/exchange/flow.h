@@ -25,6 +25,7 @@ struct flow_kept {
 	size_t most; /* bytes; with more, nothing is kept */
 };
 
+struct flow_meter;
 struct flow_tap;
 
 struct flow_tap_ops {
@@ -45,22 +46,24 @@ struct flow {
 	struct chunk_queue queue; /* pushed, not yet taken */
 	size_t lent;              /* taken, and not settled yet */
 	size_t high, start;       /* the window now, and where it began */
-	uint64_t total;           /* pushed so far */
+	uint64_t total;           /* pushed so far; with a meter, passed */
 	struct worker *worker;
 	struct stream *source, *sink; /* borrowed; NULL when that end is not there (yet, or any more) */
 	struct http_fields *trailers; /* set by flow_finish; may be NULL */
 	struct flow_kept *kept;       /* NULL: nothing is */
 	struct flow_tap *tap;         /* NULL: nobody looks */
+	struct flow_meter *meter;     /* see meter.h; NULL: bytes pass as they are pushed */
 	struct loop_task ready;
 	bool fin;        /* the source has pushed its last byte */
 	bool full;       /* the source was told to wait */
+	bool held;       /* the meter holds bytes back */
 	uint16_t streak; /* windows in a row that the sink emptied while the source waited */
 };
 
 void flow_init(struct flow *flow, struct worker *worker, size_t window);
 /* Drops what is queued; no call to either end follows. */
 void flow_fini(struct flow *flow);
-/* As after flow_init, both ends unset: the same flow begins anew (tunnels, another try). */
+/* As after flow_init, both ends unset: the same flow begins anew (tunnels, another try); its meter stays, and holds nothing. */
 void flow_reset(struct flow *flow);
 
 void flow_set_source(struct flow *flow, struct stream *source);
@@ -86,10 +89,10 @@ static inline size_t flow_room(const struct flow *flow)
 	return used < flow->high ? flow->high - used : 0;
 }
 
-/* Nothing queued and nothing lent. */
+/* Nothing held back, nothing queued and nothing lent. */
 static inline bool flow_idle(const struct flow *flow)
 {
-	return flow->queue.bytes == 0 && flow->lent == 0;
+	return flow->queue.bytes == 0 && flow->lent == 0 && !flow->held;
 }
 
 /* Appends all that is queued to `to`; the sink must settle for it. Afterwards flow->fin tells whether that was all. */
@@ -122,5 +125,11 @@ static inline void flow_want_credit(struct flow *flow)
 {
 	flow->full = true;
 }
+
+/* ---- for the meter ---- */
+
+/* What was held back goes on to the sink. */
+void flow_pass(struct flow *flow, struct chunk_queue *bytes);
+void flow_pass_end(struct flow *flow, struct http_fields *trailers);
 
 #endif

@@ -78,6 +78,7 @@ struct exchange {
 	struct http_head response;
 	struct stream *down, *up; /* NULL: not there */
 	struct flow request_body, response_body;
+	struct address bound;  /* of the answer, for codecs that tell (SOCKS): our end, or the peer's; family ADDRESS_NONE: not known */
 	struct error error;    /* the first thing that went wrong */
 	uint8_t state;         /* enum exchange_state */
 	bool tunnel;           /* both ends are raw */

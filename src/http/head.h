@@ -21,7 +21,14 @@ enum http_method {
 	HTTP_METHOD_PATCH,
 };
 
-enum http_version { HTTP_VERSION_10 = 10, HTTP_VERSION_11 = 11, HTTP_VERSION_2 = 20, HTTP_VERSION_3 = 30 };
+enum http_version {
+	HTTP_VERSION_SOCKS4 = 4, /* no HTTP at all: a request of SOCKS, told in its words */
+	HTTP_VERSION_SOCKS5 = 5,
+	HTTP_VERSION_10 = 10,
+	HTTP_VERSION_11 = 11,
+	HTTP_VERSION_2 = 20,
+	HTTP_VERSION_3 = 30,
+};
 
 enum http_target_form {
 	HTTP_TARGET_ORIGIN,

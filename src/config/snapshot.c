@@ -5,7 +5,9 @@
 
 #include "config/bind.h"
 #include "config/check.h"
+#include "config/exits.h"
 #include "config/files.h"
+#include "config/parents.h"
 #include "config/upstreams.h"
 #include "mask/edit.h"
 #include "mask/template.h"
@@ -92,6 +94,10 @@ static void compile_forward(struct snapshot *snapshot, struct snapshot_listener 
 	unsigned before = diagnostics->errors;
 
 	listener->mask = (enum forward_mask)settings->mask;
+	exits_bind(snapshot, listener, settings, diagnostics);
+	listener->intercept = (enum listener_intercept)settings->intercept;
+	listener->intercept_destination = (enum intercept_destination)settings->intercept_destination;
+	intercept_check(settings, diagnostics);
 	listener->rules = rules_compile(settings, &snapshot->arena, diagnostics);
 	if (!listener->rules && diagnostics->errors == before)
 		say_out_of_memory(diagnostics);
@@ -154,7 +160,7 @@ static bool snapshot_compile(struct snapshot *snapshot, const char *base, struct
 
 	for (size_t face = 0; face < ARRAY_LENGTH(counts); face++)
 		all += counts[face];
-	if (!upstreams_plan(snapshot, base, diagnostics))
+	if (!upstreams_plan(snapshot, base, diagnostics) || !parents_plan(snapshot, base, diagnostics))
 		return false;
 	snapshot->exits = exits_compile(&settings->exits, &snapshot->arena, diagnostics);
 	if (!snapshot->exits)
@@ -238,6 +244,8 @@ void snapshot_release(struct snapshot *snapshot)
 			listener_tls_unload(snapshot->listeners[i].tls);
 	}
 	upstreams_release(snapshot);
+	parents_release(snapshot);
+	tls_trust_release(snapshot->system_trust);
 	struct memory *memory = snapshot->arena.memory;
 	arena_fini(&snapshot->arena);
 	memory_free(memory, snapshot, sizeof(*snapshot));

@@ -39,8 +39,11 @@ struct snapshot_listener {
 	struct listener_tls *tls; /* NULL: in clear */
 	enum listener_http2 http2;
 
-	enum forward_mask mask; /* forward */
-	struct rules *rules;    /* forward: `sources` and `rules` */
+	enum forward_mask mask;            /* forward */
+	struct rules *rules;               /* forward: `sources` and `rules` */
+	uint32_t exit;                     /* forward: an index in the snapshot's exits, or RULE_NONE */
+	enum listener_intercept intercept; /* forward */
+	enum intercept_destination intercept_destination; /* forward */
 
 	struct router *router;             /* reverse */
 	struct forwarded_policy forwarded; /* reverse */
@@ -58,7 +61,9 @@ struct snapshot {
 	const struct upstream_settings *upstreams; /* a route's group is an index here */
 	struct upstream_plan *plans;               /* one for each of them */
 	size_t upstream_count;
-	const struct exit_plan *exits; /* one for each of settings.exits */
+	struct parent_plans parents;    /* what a rule's `proxy` names: indexes here */
+	struct tls_trust *system_trust; /* the system's certificates, if anything needs them; else NULL */
+	const struct exit_plan *exits;  /* one for each of settings.exits */
 };
 
 /*

@@ -3,6 +3,7 @@
  */
 #include "net/proxy_protocol.h"
 #include "server/server_internal.h"
+#include "upstream/exit.h"
 
 #include <stdio.h>
 
@@ -67,6 +68,10 @@ static void listener_prepare(struct server *server, struct bound *bound)
 		.rules = origin->rules,
 		.own = &server->own,
 		.mask = origin->mask,
+		.exits = server->exits,
+		.exit = origin->exit,
+		.intercept = origin->intercept,
+		.intercept_destination = origin->intercept_destination,
 		.tcp = origin->tcp,
 	};
 	bound->listener.plain = bound->listener.service;
@@ -131,9 +136,11 @@ static bool admin_prepare(struct server *server)
 
 bool listeners_prepare(struct server *server)
 {
+	const struct snapshot *snapshot = server->snapshot;
 	struct address *own = arena_zalloc(&server->arena, server->bound_count, sizeof(*own));
 
-	if (!own || !own_servers(server) ||
+	server->exits = exits_new(&server->arena, snapshot->exits, snapshot->settings.exits.count);
+	if (!server->exits || !own || !own_servers(server) ||
 	    !system_interfaces(&server->arena, &server->own.interfaces, &server->own.interface_count))
 		return false;
 	for (size_t i = 0; i < server->bound_count; i++) {
@@ -144,4 +151,16 @@ bool listeners_prepare(struct server *server)
 	server->own.listeners = own;
 	server->own.listener_count = server->bound_count;
 	return admin_prepare(server);
+}
+
+static void say_exit(void *owner, const char *text)
+{
+	struct server *server = owner;
+
+	log_say(server->ring, LOG_WARNING, "%s", text);
+}
+
+void exits_look(struct server *server)
+{
+	exits_probe(server->exits, say_exit, server);
 }

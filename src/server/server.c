@@ -260,6 +260,7 @@ int server_run(struct snapshot *snapshot, const struct server_options *options)
 	bool good = server_init(server);
 	if (good) {
 		banner_print(server, options->quiet);
+		exits_look(server);
 		run_until_told(server, &set);
 	} else {
 		workers_drain(server, true);

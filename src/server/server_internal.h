@@ -63,8 +63,9 @@ struct server {
 	struct bound *bound;
 	size_t bound_count;
 	struct guard_own own; /* for the egress guard */
-	struct admin admin;   /* what the operator's interface knows */
-	struct arena arena;   /* what lives as long as the server */
+	struct exits *exits;
+	struct admin admin; /* what the operator's interface knows */
+	struct arena arena; /* what lives as long as the server */
 	struct resolver_settings resolver;
 	struct map hosts; /* what /etc/hosts said */
 	struct clients clients;
@@ -90,6 +91,7 @@ WARN_UNUSED bool resolver_prepare(struct server *server);
 
 /* listeners.c: from what is bound to what it means. False: out of memory. */
 WARN_UNUSED bool listeners_prepare(struct server *server);
+void exits_look(struct server *server); /* says by which exits nothing can leave now */
 
 /* system.c: what the machine has and allows. */
 unsigned system_cores(void);       /* that this process may use */

@@ -31,41 +31,29 @@ struct exit {
 };
 
 struct exits {
-	struct memory *memory;
-	size_t size, count;
-	struct exit items[];
+	size_t count;
+	struct exit *items;
 };
 
-struct exits *exits_new(struct memory *memory, const struct exit_plan *plans, size_t count)
+struct exits *exits_new(struct arena *arena, const struct exit_plan *plans, size_t count)
 {
-	size_t sources = 0, size;
-	struct exit_source *source;
-	struct exits *exits;
+	struct exits *exits = arena_zalloc(arena, 1, sizeof(*exits));
 
-	for (size_t i = 0; i < count; i++)
-		sources += plans[i].v4.count + plans[i].v6.count;
-	size = sizeof(*exits) + count * sizeof(struct exit) + sources * sizeof(struct exit_source);
-	exits = memory_alloc(memory, size);
-	if (!exits)
+	if (exits)
+		exits->items = arena_zalloc(arena, count + 1, sizeof(*exits->items));
+	if (!exits || !exits->items)
 		return NULL;
-	memset(exits, 0, size);
-	*exits = (struct exits){.memory = memory, .size = size, .count = count};
-	source = (struct exit_source *)&exits->items[count];
+	exits->count = count;
 	for (size_t i = 0; i < count; i++) {
 		struct exit *exit = &exits->items[i];
 		exit->plan = &plans[i];
-		exit->v4 = source;
-		exit->v6 = source + plans[i].v4.count;
-		source = exit->v6 + plans[i].v6.count;
+		exit->v4 = arena_zalloc(arena, plans[i].v4.count + 1, sizeof(*exit->v4));
+		exit->v6 = arena_zalloc(arena, plans[i].v6.count + 1, sizeof(*exit->v6));
+		if (!exit->v4 || !exit->v6)
+			return NULL;
 		random_secret(&exit->secret, sizeof(exit->secret));
 	}
 	return exits;
-}
-
-void exits_free(struct exits *exits)
-{
-	if (exits)
-		memory_free(exits->memory, exits, exits->size);
 }
 
 const char *exit_name(const struct exits *exits, uint32_t exit)

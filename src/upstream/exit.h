@@ -17,8 +17,7 @@ struct exits;
 #define EXIT_NONE UINT32_MAX /* as the system chooses; the same as RULE_NONE */
 
 /* `plans` are borrowed. NULL: out of memory. */
-WARN_UNUSED struct exits *exits_new(struct memory *memory, const struct exit_plan *plans, size_t count);
-void exits_free(struct exits *exits); /* NULL is fine. After the workers */
+WARN_UNUSED struct exits *exits_new(struct arena *arena, const struct exit_plan *plans, size_t count);
 
 /*
  * The way of one new connection (or of one association's sockets) by this exit, an index in the snapshot's list or EXIT_NONE: *way, for way_socket,

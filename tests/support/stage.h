@@ -17,6 +17,7 @@
 #include "proxy/entrance.h"
 #include "tls/server.h"
 #include "upstream/discovery.h"
+#include "upstream/exit.h"
 #include "upstream/group.h"
 
 #include <errno.h>
@@ -57,6 +58,7 @@ struct stage {
 	bool working;
 	struct log_ring *log; /* set before stage_start, if anything is to be logged */
 	struct guard_own own;
+	struct exits *exits;
 	struct proxy_listener listeners[STAGE_LISTENERS]; /* in the order of the snapshot */
 	struct admin admin;                               /* of those that are the operator's interface */
 	struct admin_listener shown[STAGE_LISTENERS];     /* to it: all others */
@@ -147,6 +149,10 @@ static inline void stage_listener(struct stage *stage, size_t index)
 		.rules = origin->rules,
 		.own = &stage->own,
 		.mask = origin->mask,
+		.exits = stage->exits,
+		.exit = origin->exit,
+		.intercept = origin->intercept,
+		.intercept_destination = origin->intercept_destination,
 		.hsts = origin->tls ? origin->tls->hsts : (struct span){0},
 		.tcp = origin->tcp,
 	};
@@ -193,6 +199,8 @@ static inline void stage_configure(struct stage *stage, const char *yaml)
 	ENSURE(stage->snapshot);
 	ENSURE(stage->snapshot->listener_count <= STAGE_LISTENERS);
 	stage->admin = (struct admin){.file = "stage.yaml", .listeners = stage->shown};
+	stage->exits = exits_new(&stage->arena, stage->snapshot->exits, stage->snapshot->settings.exits.count);
+	ENSURE(stage->exits);
 	for (size_t i = 0; i < stage->snapshot->listener_count; i++)
 		stage_listener(stage, i);
 	map_init(&stage->hosts, &stage->outside);

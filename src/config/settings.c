@@ -143,6 +143,18 @@ const struct setting settings_rows[] = {
 		.example = "{pool: {addresses: [192.0.2.1, 192.0.2.2]}, own: {prefix: \"2001:db8:1::/64\"}, wire: {interface: eth1}}",
 	},
 	{
+		.key = "parents",
+		.kind = SETTING_NAMED,
+		.offset = offsetof(struct settings, parents),
+		.rows = parent_rows,
+		.item_size = sizeof(struct parent_settings),
+		.place_offset = offsetof(struct parent_settings, place),
+		.shorthand = "servers",
+		.check = parent_check_name,
+		.summary = "Parent proxies by name, for `proxy` of rules ([parents.md](parents.md)). A list alone is the list of servers.",
+		.example = "{tor: \"socks5://127.0.0.1:9050\", office: {servers: [\"https://a.proxy:3128\"], via: tor, user: x, password: y}}",
+	},
+	{
 		.key = "secrets",
 		.kind = SETTING_NAMED,
 		.offset = offsetof(struct settings, secrets),

@@ -11,6 +11,7 @@
 #include "proxy/secret_settings.h"
 #include "proxy/settings.h"
 #include "route/settings.h"
+#include "upstream/parent_settings.h"
 #include "upstream/exit_settings.h"
 #include "upstream/settings.h"
 
@@ -25,6 +26,7 @@ struct settings {
 	struct setting_list reverse;   /* struct reverse_settings */
 	struct setting_list tcp;       /* struct tcp_settings */
 	struct setting_list upstreams; /* struct upstream_settings */
+	struct setting_list parents;   /* struct parent_settings */
 	struct setting_list exits;     /* struct exit_settings */
 	struct setting_list secrets;   /* struct secret_settings */
 	struct admin_settings admin;

@@ -65,6 +65,10 @@ enum error_source {
 	ROW(UPSTREAM_STATUS, "upstream_status", SERVER, 502, "http_protocol_error", "the server answered with a status that calls for another try") \
 	ROW(SERVER_DOWN, "server_down", SERVER, 503, "destination_unavailable", "the server was found to be down")                             \
 	ROW(NO_SERVER, "no_server", SERVER, 503, "destination_unavailable", "no server is available")                                          \
+	ROW(PARENT_FAILED, "parent_failed", SERVER, 502, "proxy_internal_response", "the parent proxy made no connection")    \
+	ROW(PARENT_LOGIN, "parent_login", SERVER, 502, "proxy_configuration_error", "the parent proxy does not take our credentials")    \
+	ROW(PARENT_MALFORMED, "parent_malformed", SERVER, 502, "http_protocol_error", "the parent proxy's answer is not understood")    \
+	ROW(PARENT_REFUSED, "parent_refused", SERVER, 403, "http_request_denied", "the parent proxy does not allow it")    \
 	ROW(OVERLOADED, "overloaded", SELF, 503, "connection_limit_reached", "too much to do")                                                 \
 	ROW(MEMORY, "memory", SELF, 503, "proxy_internal_response", "out of memory")                                                           \
 	ROW(TOTAL_TIMEOUT, "total_timeout", SELF, 504, "http_response_timeout", "the exchange took too long")                                  \

@@ -40,15 +40,32 @@ struct exchange_ops {
 	void (*on_end)(struct exchange *x);
 };
 
+struct client;
+struct service;
+
+/* A codec tells who opened it, once: the client's connection, and the tunnel that it may have become, has ended. */
+typedef void client_gone_fn(void *owner, const struct client *client);
+
+/* How a codec is given an established connection of a client: see h1_server_open. */
+typedef bool codec_open_fn(struct conn *conn, const struct client *client, const struct service *service,
+			   client_gone_fn *on_gone, void *owner);
+
+/* Another codec on the same port, told by a connection's first byte. */
+struct codec_beside {
+	uint32_t first_bytes; /* bit n: a connection that begins with a byte n is its */
+	codec_open_fn *open;
+};
+
 /* What a listener means to the codec that reads from it: given to each exchange. */
 struct service {
 	const struct exchange_ops *ops;
 	const struct limits_settings *limits;
 	const struct timeouts_settings *timeouts;
-	struct span scheme;        /* "http", or "https" where the listener speaks TLS */
-	struct address local;      /* where it listens, for logs */
-	struct accounts *accounts; /* of the room above: who may use it; NULL: nobody has to log in */
-	void *owner;               /* the proxy's */
+	struct span scheme;                /* "http", or "https" where the listener speaks TLS */
+	struct address local;              /* where it listens, for logs */
+	struct accounts *accounts;         /* of the room above: who may use it; NULL: nobody has to log in */
+	const struct codec_beside *beside; /* who HTTP/1 gives connections to that are not its; NULL: nobody */
+	void *owner;                       /* the proxy's */
 };
 
 /* The client's connection, as exchanges see it; shared by all exchanges on it. */
@@ -59,8 +76,12 @@ struct client {
 	struct span user; /* who the connection has proved to be when it began (SOCKS); empty: nobody; lives as long as it */
 };
 
-/* A codec tells who opened it, once: the client's connection, and the tunnel that it may have become, has ended. */
-typedef void client_gone_fn(void *owner, const struct client *client);
+/* A client's connection that its codec has let go of for good: who is to be told when it has ended, with a client of that address. */
+struct client_claim {
+	struct address address;
+	client_gone_fn *on_gone;
+	void *owner;
+};
 
 enum exchange_state {
 	EXCHANGE_HEAD,     /* being made */
@@ -78,7 +99,7 @@ struct exchange {
 	struct http_head response;
 	struct stream *down, *up; /* NULL: not there */
 	struct flow request_body, response_body;
-	struct address bound;  /* of the answer, for codecs that tell (SOCKS): our end, or the peer's; family ADDRESS_NONE: not known */
+	struct address bound; /* of the answer, for codecs that tell (SOCKS): our end, or the peer's; family ADDRESS_NONE: not known */
 	struct error error;    /* the first thing that went wrong */
 	uint8_t state;         /* enum exchange_state */
 	bool tunnel;           /* both ends are raw */
@@ -141,6 +162,8 @@ void exchange_on_up_error(struct exchange *x, const struct error *error);
 void exchange_finish(struct exchange *x);
 /* either, of a tunnel: something has ended or left; finishes when both directions have ended and everything has left. */
 void exchange_finish_tunnel(struct exchange *x);
+/* Somebody else has both ends of the tunnel, and goes on: the exchange ends, and no stream hears of it. */
+void exchange_leave(struct exchange *x);
 /* First error kept; both streams aborted; idempotent. */
 void exchange_abort(struct exchange *x, const struct error *error);
 

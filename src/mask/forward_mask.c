@@ -178,6 +178,9 @@ bool forward_mask_response(enum forward_mask mask, struct span pseudonym, struct
 static struct span version_text(enum http_version version)
 {
 	switch (version) {
+	case HTTP_VERSION_SOCKS4: /* not reached: it has no fields */
+	case HTTP_VERSION_SOCKS5:
+		break;
 	case HTTP_VERSION_10:
 		return SPAN("1.0");
 	case HTTP_VERSION_11:

@@ -8,6 +8,7 @@
 #include "http/h2/server.h"
 #include "net/listener.h"
 #include "net/proxy_protocol.h"
+#include "proxy/detached.h"
 #include "proxy/entrance_internal.h"
 #include "proxy/tcp.h"
 #include "tls/server.h"
@@ -65,11 +66,8 @@ static void entrance_give_up(struct entrance *entrance, enum entrance_end end, c
 	entrance_close(entrance);
 }
 
-typedef bool server_open_fn(struct conn *conn, const struct client *client, const struct service *service,
-			    client_gone_fn *on_gone, void *owner);
-
 /* The codec takes over; `rest`, which lies in `block`, has been received for it. */
-static void entrance_hand_over(struct entrance *entrance, server_open_fn *open, const struct service *service,
+static void entrance_hand_over(struct entrance *entrance, codec_open_fn *open, const struct service *service,
 			       struct block *block, struct span rest)
 {
 	struct conn *conn = entrance->conn;
@@ -191,7 +189,7 @@ static bool entrance_read_header(struct entrance *entrance, struct span *bytes)
 }
 
 /* The codec of a listener on which nothing has to be looked at before it; NULL: the first bytes decide. */
-static server_open_fn *entrance_codec(const struct proxy_listener *listener)
+static codec_open_fn *entrance_codec(const struct proxy_listener *listener)
 {
 	if (listener->tls || listener->http2 == HTTP2_CLEAR)
 		return NULL;
@@ -226,7 +224,7 @@ static void entrance_read(struct entrance *entrance, struct block *block, struct
 		if (!entrance_read_header(entrance, bytes))
 			return;
 		entrance_set_state(entrance, entrance_first_state(entrance->listener));
-		server_open_fn *open = entrance_codec(entrance->listener);
+		codec_open_fn *open = entrance_codec(entrance->listener);
 		if (open) {
 			entrance_hand_over(entrance, open, &entrance->listener->service, block, *bytes);
 			return;
@@ -361,7 +359,7 @@ bool entrance_open(const struct proxy_listener *listener, struct worker *worker,
 	bool header = entrance_awaits_header(listener, peer), good;
 	struct conn *conn = conn_open(worker, fd, peer, NULL, NULL);
 	struct client client = {.address = *peer, .local = listener->service.local};
-	server_open_fn *open = entrance_codec(listener);
+	codec_open_fn *open = entrance_codec(listener);
 
 	if (!conn) {
 		close(fd);
@@ -384,7 +382,7 @@ bool entrance_room_init(struct worker *worker)
 {
 	struct entrance_room *room = memory_alloc(worker->memory, sizeof(*room));
 
-	if (!room || !tcp_room_init(worker))
+	if (!room || !tcp_room_init(worker) || !detached_room_init(worker))
 		goto fail;
 	*room = (struct entrance_room){.worker = worker};
 	pool_init(&room->entrances, worker->memory, sizeof(struct entrance), KEEP_ENTRANCES);
@@ -403,6 +401,7 @@ void entrance_room_fini(struct worker *worker)
 	struct entrance_room *room = entrance_room(worker);
 
 	tcp_room_fini(worker);
+	detached_room_fini(worker);
 	if (!room)
 		return;
 	entrance_log_fini(room);
@@ -437,4 +436,5 @@ void entrance_cut(struct worker *worker)
 	h1_server_cut(worker);
 	h2_server_cut(worker);
 	tcp_cut(worker);
+	detached_cut(worker);
 }

@@ -118,6 +118,7 @@ void h1_server_close(struct h1_server *server);       /* now */
 void h1_server_linger(struct h1_server *server);      /* in good order */
 void h1_server_next(struct h1_server *server);        /* the exchange is over, the connection goes on */
 void h1_server_on_raw_gone(void *owner);
+void h1_server_on_raw_claim(void *owner, struct client_claim *claim);
 void h1_server_watch_body(struct h1_server *server);
 
 /* server_stream.c, for server.c */

@@ -8,8 +8,6 @@
 
 #include <unistd.h>
 
-enum { FIRST_REQUEST_MS = 1000 }; /* behind a TLS handshake, while draining */
-
 /* What may follow each state, as bits. */
 static const uint8_t h1_server_moves[] = {
 	[H1_SERVER_IDLE] = 1 << H1_SERVER_IDLE | 1 << H1_SERVER_HEAD | 1 << H1_SERVER_EXCHANGE |
@@ -34,8 +32,8 @@ static void h1_server_free(struct loop_task *task)
 	pool_put(&h1_room(server->worker)->servers, server);
 }
 
-/* The connection is no longer ours, whatever becomes of it. */
-static void h1_server_gone(struct h1_server *server)
+/* The connection is no longer ours. */
+static void h1_server_leave(struct h1_server *server)
 {
 	struct worker *worker = server->worker;
 
@@ -44,8 +42,13 @@ static void h1_server_gone(struct h1_server *server)
 	pending_clear(&server->pending, &worker->buffers);
 	loop_timer_stop(&worker->loop, &server->timer);
 	list_remove(&server->link);
-	server->on_gone(server->owner, &server->client);
 	loop_retire(&worker->loop, &server->retire);
+}
+
+static void h1_server_gone(struct h1_server *server)
+{
+	h1_server_leave(server);
+	server->on_gone(server->owner, &server->client);
 }
 
 void h1_server_close(struct h1_server *server)
@@ -64,6 +67,15 @@ void h1_server_linger(struct h1_server *server)
 void h1_server_on_raw_gone(void *owner)
 {
 	h1_server_gone(owner);
+}
+
+void h1_server_on_raw_claim(void *owner, struct client_claim *claim)
+{
+	struct h1_server *server = owner;
+
+	*claim = (struct client_claim){
+		.address = server->client.address, .on_gone = server->on_gone, .owner = server->owner};
+	h1_server_leave(server);
 }
 
 /* ---- heads ---- */
@@ -366,11 +378,38 @@ static void h1_server_on_no_memory(struct h1_server *server)
 		h1_server_close(server);
 }
 
+/* Whether the first byte of the connection says that it speaks something else. */
+static bool h1_server_is_foreign(const struct h1_server *server, struct span bytes)
+{
+	const struct codec_beside *beside = server->service->beside;
+
+	return beside && bytes.at[0] < 32 && beside->first_bytes >> bytes.at[0] & 1 && server->served == 0 &&
+	       server->state == H1_SERVER_IDLE && server->empty_lines == 0 && !server->pending.block;
+}
+
+/* To the codec that speaks it. */
+static void h1_server_give_away(struct h1_server *server, struct block *lent, struct span bytes)
+{
+	struct conn *conn = server->conn;
+
+	if (!server->service->beside->open(conn, &server->client, server->service, server->on_gone,
+					   server->owner)) {
+		h1_server_close(server);
+		return;
+	}
+	h1_server_leave(server);
+	conn->ops->on_read(conn, lent, bytes);
+}
+
 static void h1_server_on_read(struct conn *conn, struct block *lent, struct span bytes)
 {
 	struct h1_server *server = conn->owner;
 	struct buffers *buffers = &server->worker->buffers;
 
+	if (h1_server_is_foreign(server, bytes)) {
+		h1_server_give_away(server, lent, bytes);
+		return;
+	}
 	if (server->read_deadline && server->state == H1_SERVER_EXCHANGE)
 		h1_server_watch_body(server);
 	if (server->pending.block) {
@@ -507,7 +546,7 @@ static void h1_server_on_timer(struct timer *timer)
 	h1_watch_again(loop, timer, server->write_deadline);
 }
 
-/* ---- opening, draining ---- */
+/* ---- opening ---- */
 
 static const struct conn_ops h1_server_conn_ops = {
 	.on_read = h1_server_on_read,
@@ -539,40 +578,4 @@ bool h1_server_open(struct conn *conn, const struct client *client, const struct
 	h1_watch(&worker->loop, &server->timer, &server->read_deadline, service->timeouts->idle);
 	conn_read_start(conn);
 	return true;
-}
-
-/* Who has just shaken hands has most likely a request on its way, which would be lost. */
-static bool h1_server_expects_request(const struct h1_server *server)
-{
-	uint64_t opened = server->read_deadline - server->service->timeouts->idle;
-
-	return server->client.tls && server->served == 0 && server->read_deadline &&
-	       server->worker->loop.now - opened < FIRST_REQUEST_MS;
-}
-
-void h1_server_drain(struct worker *worker)
-{
-	struct link *head = &h1_room(worker)->open, *next;
-
-	for (struct link *link = head->next; link != head; link = next) {
-		struct h1_server *server = CONTAINER_OF(link, struct h1_server, link);
-		next = link->next;
-		if (server->state == H1_SERVER_IDLE && !server->pending.block &&
-		    !h1_server_expects_request(server))
-			h1_server_close(server);
-	}
-}
-
-void h1_server_cut(struct worker *worker)
-{
-	struct link *head = &h1_room(worker)->open, *next;
-
-	for (struct link *link = head->next; link != head; link = next) {
-		struct h1_server *server = CONTAINER_OF(link, struct h1_server, link);
-		next = link->next;
-		if (server->pair)
-			exchange_abort(server->pair->exchange, &(struct error){.code = ERROR_DRAINING});
-		else
-			h1_server_close(server);
-	}
 }

@@ -232,6 +232,7 @@ static struct stream *h1_pair_become_raw(struct stream *stream)
 		return NULL;
 	}
 	pending_clear(&server->pending, buffers);
+	raw_set_claim(raw, h1_server_on_raw_claim);
 	server->conn = NULL;
 	h1_server_set_state(server, H1_SERVER_TUNNEL);
 	loop_timer_stop(&server->worker->loop, &server->timer);

@@ -5,6 +5,7 @@
 #include "http/target.h"
 #include "proxy/hedge.h"
 #include "proxy/proxy_internal.h"
+#include "upstream/exit.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,7 +13,7 @@
 
 enum {
 	TEXT_MOST = 1024, /* of one thing that a peer chose, as it is written */
-	TEXTS_MOST = 11,  /* such things in a line */
+	TEXTS_MOST = 16,  /* such things in a line */
 	LINE_MOST = (TEXTS_MOST + 1) * TEXT_MOST,
 	ESCAPED_MOST = 6, /* bytes of one escape */
 	SCHEME_MOST = 16,
@@ -69,17 +70,23 @@ static void line_escape(struct line *line, uint8_t byte)
 	}
 }
 
-static void line_text(struct line *line, struct span text)
+/* `least`: what is below is escaped, 0x20 or 0x21. */
+static void line_text_from(struct line *line, struct span text, uint8_t least)
 {
 	const uint8_t *start = line->at;
 
 	for (size_t i = 0; i < text.len && line->at - start <= TEXT_MOST - ESCAPED_MOST; i++) {
 		uint8_t byte = text.at[i];
-		if (byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\')
+		if (byte >= least && byte < 0x7f && byte != '"' && byte != '\\')
 			line_byte(line, byte);
 		else
 			line_escape(line, byte);
 	}
+}
+
+static void line_text(struct line *line, struct span text)
+{
+	line_text_from(line, text, 0x20);
 }
 
 /* ,"key":"text" */
@@ -220,6 +227,63 @@ static struct span face_name(const struct proxy_listener *listener)
 	return SPAN("tcp");
 }
 
+/*
+ * What became of a request of a forward listener: "allow"; "deny": by a rule; "guard": its address is not for clients; "login": who asked was not known;
+ * "limit": it was too much; "none": it failed before anybody had judged it, or while a rule waited for its address.
+ */
+static struct span verdict_name(const struct exchange *x, const struct proxy_exchange *p)
+{
+	enum verdict_outcome outcome = p->forward.verdict.outcome;
+
+	if (x->error.code == ERROR_DENIED)
+		return SPAN("deny");
+	if (x->error.code == ERROR_TARGET_PROHIBITED)
+		return SPAN("guard");
+	if (error_status(&x->error) == 407)
+		return SPAN("login");
+	if (error_status(&x->error) == 429)
+		return SPAN("limit");
+	if (outcome == VERDICT_ALLOW || (outcome == VERDICT_NEEDS_ADDRESS && p->server_text.len))
+		return SPAN("allow");
+	return SPAN("none");
+}
+
+static struct span rule_name(const struct exchange *x, const struct proxy_exchange *p)
+{
+	const struct verdict *verdict = &p->forward.verdict;
+
+	if (x->error.code == ERROR_DENIED && verdict->rule == VERDICT_NO_RULE)
+		return verdict->reason == VERDICT_BY_SOURCE ? SPAN("sources") : SPAN("default");
+	return verdict->name;
+}
+
+/* Who asked, as far as it has proved to be anybody. */
+static void line_user(struct line *line, const struct proxy_exchange *p)
+{
+	if (p->listener->face == PROXY_FORWARD && p->forward.user.len)
+		line_text_from(line, p->forward.user, 0x21);
+	else
+		line_byte(line, '-');
+}
+
+/* ,"key":"text" if there is any */
+static void line_member_if(struct line *line, struct span key, struct span text)
+{
+	if (text.len)
+		line_member(line, key, text);
+}
+
+/* What a forward listener is asked about later: by which rule, which way, with what. */
+static void line_verdict(struct line *line, const struct exchange *x, const struct proxy_exchange *p)
+{
+	line_member(line, SPAN(",\"verdict\":"), verdict_name(x, p));
+	line_member_if(line, SPAN(",\"rule\":"), rule_name(x, p));
+	line_member_if(line, SPAN(",\"parent\":"), p->forward.parent);
+	if (p->forward.way.bound || p->forward.way.interface)
+		line_member(line, SPAN(",\"exit\":"), span_of(exit_name(p->listener->exits, p->forward.exit)));
+	line_member_if(line, SPAN(",\"source\":"), p->forward.source_text);
+}
+
 /* What only a message of HTTP has. */
 static void line_request(struct line *line, const struct exchange *x, const struct proxy_exchange *p)
 {
@@ -247,6 +311,8 @@ static void line_json(struct line *line, const struct exchange *x, const struct 
 	line_add(line, SPAN(",\"client\":\""));
 	line_address(line, x, p);
 	line_byte(line, '"');
+	if (p->listener->face == PROXY_FORWARD)
+		line_member_if(line, SPAN(",\"user\":"), p->forward.user);
 	if (tcp)
 		line_member(line, SPAN(",\"target\":"), p->authority);
 	else
@@ -255,6 +321,8 @@ static void line_json(struct line *line, const struct exchange *x, const struct 
 		line_count(line, SPAN(",\"route\":"), p->match.route->index);
 	else if (p->tcp_route && tcp_router_by_name(p->listener->tcp))
 		line_count(line, SPAN(",\"route\":"), p->tcp_route->index);
+	if (p->listener->face == PROXY_FORWARD)
+		line_verdict(line, x, p);
 	if (p->server_text.len)
 		line_member(line, SPAN(",\"server\":"), p->server_text);
 	if (!tcp)
@@ -273,7 +341,7 @@ static void line_json(struct line *line, const struct exchange *x, const struct 
 	line_add(line, SPAN("}\n"));
 }
 
-/* Apache's combined format, as nginx writes it: ADDRESS - - [TIME] "REQUEST" STATUS BYTES "REFERER" "AGENT" */
+/* Apache's combined format, as nginx writes it: ADDRESS - USER [TIME] "REQUEST" STATUS BYTES "REFERER" "AGENT" */
 static void line_field(struct line *line, const struct exchange *x, enum http_field_id id)
 {
 	const struct http_field *field = http_fields_find(&x->request.fields, id);
@@ -293,9 +361,11 @@ static void line_combined(struct line *line, const struct exchange *x, const str
 	char time_text[40];
 
 	line_address(line, x, p);
+	line_add(line, SPAN(" - "));
+	line_user(line, p);
 	gmtime_r(&seconds, &tm);
 	line_add(line, span_make(time_text, strftime(time_text, sizeof(time_text),
-						     " - - [%d/%b/%Y:%H:%M:%S +0000] \"", &tm)));
+						     " [%d/%b/%Y:%H:%M:%S +0000] \"", &tm)));
 	line_text(line, p->listener->face == PROXY_TCP ? SPAN("-") : x->request.method_text);
 	line_byte(line, ' ');
 	line_target(line, x, p);

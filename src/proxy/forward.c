@@ -13,8 +13,10 @@ static enum phase_result forward_identify(struct exchange *x, struct proxy_excha
 
 	if (x->request.version < HTTP_VERSION_11)
 		x->close_after = true; /* RFC 9112 9.3: a proxy keeps no connection of an HTTP/1.0 client */
-	if (!rules_source_allowed(p->listener->rules, &x->client->address))
+	if (!rules_source_allowed(p->listener->rules, &x->client->address)) {
+		p->forward.verdict = (struct verdict){.reason = VERDICT_BY_SOURCE, .rule = VERDICT_NO_RULE};
 		return phase_fail(x, ERROR_DENIED, "this client may not use the proxy");
+	}
 	p->origin.client_text =
 		arena_copy(&x->arena, span_make(text, address_format_ip(&x->client->address, text)));
 	return p->origin.client_text.at ? PHASE_NEXT : phase_fail(x, ERROR_MEMORY, NULL);
@@ -83,6 +85,7 @@ struct error forward_refusal(struct proxy_exchange *p, const struct guard_verdic
 	struct exchange *x = p->exchange;
 
 	p->detail = arena_copy(&x->arena, span_of(verdict->text));
+	p->forward.verdict = verdict->verdict;
 	if (verdict->outcome == GUARD_RULE)
 		return error_make(ERROR_DENIED, NULL);
 	if (x->request.host.ip_family != ADDRESS_NONE)

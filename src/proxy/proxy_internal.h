@@ -17,6 +17,7 @@ struct forward_exchange {
 	struct span user; /* who has proved to be it; empty: nobody. In the arena, or the connection's */
 	enum rule_scheme scheme;
 	struct verdict verdict; /* of the rules, as far as they could tell; final when connected */
+	struct span parent;     /* by which it went, as the configuration calls it, for logs; empty: none */
 	struct net_way way;     /* by which its connections leave: see forward_choose_way */
 	uint32_t exit; /* whose way that is, while way.bound or way.interface; else it means nothing */
 	struct span source_text; /* of the connection, for logs; empty: none was asked for */

@@ -305,6 +305,12 @@ void exchange_finish_tunnel(struct exchange *x)
 		exchange_finish(x);
 }
 
+void exchange_leave(struct exchange *x)
+{
+	exchange_forget_up(x);
+	exchange_end(x);
+}
+
 void exchange_abort(struct exchange *x, const struct error *error)
 {
 	if (x->state == EXCHANGE_OVER)

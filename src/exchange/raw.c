@@ -3,14 +3,13 @@
  */
 #include "exchange/raw.h"
 
-#include "net/relay.h"
-
 struct raw_stream {
 	struct stream stream;
 	struct conn *conn;
 	struct relay *relay; /* moves the bytes of both ends; NULL: we do */
 	bool ended;          /* the peer's FIN was seen */
 	raw_gone_fn *on_gone;
+	raw_claim_fn *claim; /* NULL: the codec has to stay */
 	void *owner;
 };
 
@@ -230,17 +229,51 @@ static const struct relay_ops raw_relay_ops = {
 	.on_done = raw_on_relayed,
 };
 
-bool raw_relay(struct exchange *x)
+/* Both ends are raw, and no byte is on its way through the flows. */
+static bool raw_is_clear(const struct exchange *x)
 {
 	struct stream *down = x->down, *up = x->up;
 
-	if (!down || !up || down->ops != &raw_stream_ops || up->ops != &raw_stream_ops || raw_of(down)->relay)
+	return down && up && down->ops == &raw_stream_ops && up->ops == &raw_stream_ops &&
+	       !raw_of(down)->relay && flow_idle(&x->request_body) && flow_idle(&x->response_body) &&
+	       raw_plain_conn(down) && raw_plain_conn(up);
+}
+
+static struct relay *raw_start_relay(struct exchange *x, const struct relay_ops *ops, void *owner)
+{
+	struct raw_stream *down = raw_of(x->down), *up = raw_of(x->up);
+
+	return relay_start(down->conn, up->conn, down->ended, up->ended, ops, owner);
+}
+
+bool raw_relay(struct exchange *x)
+{
+	if (!raw_is_clear(x))
 		return false;
-	if (!flow_idle(&x->request_body) || !flow_idle(&x->response_body) || !raw_plain_conn(down) ||
-	    !raw_plain_conn(up))
-		return false;
-	struct relay *relay = relay_start(raw_of(down)->conn, raw_of(up)->conn, raw_of(down)->ended,
-					  raw_of(up)->ended, &raw_relay_ops, x);
-	raw_of(down)->relay = raw_of(up)->relay = relay;
+	struct relay *relay = raw_start_relay(x, &raw_relay_ops, x);
+	raw_of(x->down)->relay = raw_of(x->up)->relay = relay;
 	return relay != NULL;
+}
+
+void raw_set_claim(struct stream *stream, raw_claim_fn *claim)
+{
+	raw_of(stream)->claim = claim;
+}
+
+bool raw_may_leave(const struct exchange *x)
+{
+	return raw_is_clear(x) && raw_of(x->down)->claim && !raw_of(x->up)->on_gone;
+}
+
+bool raw_leave(struct exchange *x, const struct relay_ops *ops, void *owner, struct raw_tunnel *tunnel)
+{
+	struct raw_stream *down = raw_of(x->down), *up = raw_of(x->up);
+
+	*tunnel = (struct raw_tunnel){.down = down->conn, .up = up->conn};
+	tunnel->relay = raw_start_relay(x, ops, owner);
+	if (!tunnel->relay)
+		return false;
+	down->claim(down->owner, &tunnel->claim);
+	down->conn = up->conn = NULL;
+	return true;
 }

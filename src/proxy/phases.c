@@ -210,7 +210,8 @@ static void proxy_on_end(struct exchange *x)
 	proxy_cancel(p);
 	mirror_on_end(p);
 	tunnel_stop(x, p);
-	access_log_write(x, p);
+	if (!p->detached)
+		access_log_write(x, p);
 	if (p->listener->face != PROXY_FORWARD)
 		hand_over_end(p);
 }

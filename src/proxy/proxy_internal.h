@@ -48,6 +48,7 @@ struct proxy_exchange {
 
 	struct tunnel *tunnel;
 	struct mirror *mirror; /* its request goes to a mirror too, and is not complete; NULL: none */
+	bool detached;         /* its tunnel goes on without it, and logs: see detached.h */
 	bool is_mirror;        /* of another exchange: see mirror.h */
 };
 

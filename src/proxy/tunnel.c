@@ -3,6 +3,7 @@
  * relay's.
  */
 #include "exchange/raw.h"
+#include "proxy/detached.h"
 #include "proxy/proxy_internal.h"
 
 /* How often within the timeout a tunnel is looked at: it ends between one timeout and a quarter more after its last byte. */
@@ -56,7 +57,7 @@ void tunnel_start(struct exchange *x, struct proxy_exchange *p)
 
 void tunnel_on_flushed(struct exchange *x, struct proxy_exchange *p)
 {
-	if (p->tunnel)
+	if (p->tunnel && !detached_begin(x, p))
 		(void)raw_relay(x); /* where it cannot be, everything goes on as it is */
 }
 

@@ -40,8 +40,8 @@ void base64url_encode(struct span bytes, char *out)
 		out = encode_group(digits, bytes, out);
 }
 
-/* 64: it is none. */
-static uint32_t digit_value(uint8_t byte)
+/* 64: it is none. `last` are the two digits that alphabets differ in. */
+static uint32_t digit_value(uint8_t byte, const char *last)
 {
 	if (byte >= 'A' && byte <= 'Z')
 		return byte - 'A';
@@ -49,18 +49,17 @@ static uint32_t digit_value(uint8_t byte)
 		return byte - 'a' + 26;
 	if (byte >= '0' && byte <= '9')
 		return byte - '0' + 52;
-	return byte == '-' ? 62 : byte == '_' ? 63 : 64;
+	return byte == (uint8_t)last[0] ? 62 : byte == (uint8_t)last[1] ? 63 : 64;
 }
 
-bool base64url_decode(struct span text, uint8_t *out, size_t len)
+/* Digits without padding, as many as `out` has room for when they are decoded. */
+static bool decode_digits(struct span text, const char *last, uint8_t *out)
 {
 	uint32_t bits = 0;
 	unsigned held = 0;
 
-	if (text.len != base64url_length(len))
-		return false;
 	for (size_t i = 0; i < text.len; i++) {
-		uint32_t value = digit_value(text.at[i]);
+		uint32_t value = digit_value(text.at[i], last);
 		if (value > 63)
 			return false;
 		bits = bits << 6 | value;
@@ -72,4 +71,21 @@ bool base64url_decode(struct span text, uint8_t *out, size_t len)
 	}
 	/* RFC 4648 3.5: the bits that are left are zero, or other texts would mean the same. */
 	return (bits & ((UINT32_C(1) << held) - 1)) == 0;
+}
+
+bool base64url_decode(struct span text, uint8_t *out, size_t len)
+{
+	return text.len == base64url_length(len) && decode_digits(text, "-_", out);
+}
+
+bool base64_decode(struct span text, uint8_t *out, size_t room, size_t *len)
+{
+	size_t padding = 0;
+
+	if (text.len % 4 != 0)
+		return false;
+	while (padding < 2 && text.len > padding && text.at[text.len - 1 - padding] == '=')
+		padding++;
+	*len = text.len / 4 * 3 - padding;
+	return *len <= room && decode_digits(span_first(text, text.len - padding), "+/", out);
 }

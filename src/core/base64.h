@@ -15,6 +15,9 @@ static inline size_t base64_length(size_t bytes)
 /* Writes base64_length(bytes.len) characters; no NUL. */
 void base64_encode(struct span bytes, char *out);
 
+/* Writes *len bytes, at most `room`. False: the text is not the one text that base64_encode makes of any bytes, or of too many. */
+WARN_UNUSED bool base64_decode(struct span text, uint8_t *out, size_t room, size_t *len);
+
 /* How many characters so many bytes become there. */
 static inline size_t base64url_length(size_t bytes)
 {

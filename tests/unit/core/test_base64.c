@@ -28,12 +28,17 @@ static void test_vectors(void **state)
 {
 	char text[64];
 	uint8_t back[64];
+	size_t len;
 
 	for (size_t i = 0; i < ARRAY_LENGTH(vectors); i++) {
 		struct span bytes = span_of(vectors[i].bytes);
 		memset(text, 0, sizeof(text));
 		base64_encode(bytes, text);
 		assert_string_equal(text, vectors[i].plain);
+		assert_true(base64_decode(span_of(text), back, bytes.len, &len));
+		assert_int_equal(len, bytes.len);
+		assert_memory_equal(back, bytes.at, len);
+		assert_true(bytes.len == 0 || !base64_decode(span_of(text), back, bytes.len - 1, &len));
 		assert_int_equal(base64_length(bytes.len), strlen(text));
 		memset(text, 0, sizeof(text));
 		base64url_encode(bytes, text);
@@ -50,8 +55,15 @@ static void test_nothing_else_is_read(void **state)
 		"Zm9v+",   "Zm9+",    "Zm9/",  "Zm9 ", "Zm8=", "Zg==",
 		"Zm9v\nb", "Zm9\x80", "Zm9vY", "Zm9",  "",     "Zm9vZm9vZm9v",
 	};
+	static const char *const padded[] = {"Zg",   "Zg=",   "Zg===", "=",        "====",
+					     "Z===", "Zh==",  "Zm9=",  "Zm9-",     "Zm9_",
+					     "Zm 9", "Zm9v=", "=Zg=",  "Zg==Zg==", "Zm9v\nZg=="};
 	uint8_t out[64];
+	size_t len;
 
+	for (size_t i = 0; i < ARRAY_LENGTH(padded); i++)
+		if (base64_decode(span_of(padded[i]), out, sizeof(out), &len))
+			fail_msg("%s", padded[i]);
 	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
 		if (base64url_decode(span_of(texts[i]), out, 3))
 			fail_msg("%s", texts[i]);

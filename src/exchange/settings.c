@@ -139,6 +139,17 @@ const struct setting limits_rows[] = {
 		.summary = "Bytes in flight in one direction of one exchange before its source has to wait.",
 		.example = "128 KiB",
 	},
+	{
+		.key = "udp_targets",
+		.kind = SETTING_COUNT,
+		.offset = offsetof(struct limits_settings, udp_targets),
+		.fallback = "256",
+		.min = 1,
+		.max = 65536,
+		.summary = "Targets that one UDP association of SOCKS remembers, which are those that may answer it. For a new one the one that was "
+			   "sent to least recently is forgotten.",
+		.example = "1024",
+	},
 	{.key = NULL},
 };
 
@@ -166,6 +177,10 @@ const struct setting timeouts_rows[] = {
 		"the response is cut short.",
 		"30s"),
 	TIMEOUT(tunnel, 1, "10m", "A tunnel in which no byte moves either way; then it is closed.", "1h"),
+	TIMEOUT(udp, 1, "2m",
+		"A UDP association of SOCKS that passes no datagram either way; then it and its connection are closed.",
+		"5m"),
+	TIMEOUT(bind, 1, "2m", "How long a SOCKS BIND waits for the peer to connect.", "30s"),
 	TIMEOUT(pool, 1, "50s", "How long an idle connection to a server is kept for reuse.", "20s"),
 	TIMEOUT(drain, 0, "30s",
 		"How long open exchanges may go on after SIGTERM or SIGINT before their connections are cut.",

@@ -23,6 +23,7 @@ struct limits_settings {
 	uint64_t head;         /* bytes: request line and all fields */
 	uint64_t body;         /* bytes of a request's body; LIMIT_NONE = unlimited */
 	uint64_t flow;         /* bytes in flight of one direction of one exchange, at first */
+	uint64_t udp_targets;  /* that one association of SOCKS remembers */
 };
 
 /* Milliseconds. */
@@ -35,6 +36,8 @@ struct timeouts_settings {
 	uint64_t connect;
 	uint64_t response;
 	uint64_t tunnel;
+	uint64_t udp;
+	uint64_t bind;
 	uint64_t pool;
 	uint64_t drain;
 };

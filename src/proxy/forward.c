@@ -22,7 +22,14 @@ static enum phase_result forward_identify(struct exchange *x, struct proxy_excha
 	return p->origin.client_text.at ? PHASE_NEXT : phase_fail(x, ERROR_MEMORY, NULL);
 }
 
-/* What a proxy can be asked for (RFC 9112 3.2). */
+static enum rule_scheme forward_tunnel_scheme(const struct http_head *request)
+{
+	if (request->version != HTTP_VERSION_SOCKS4 && request->version != HTTP_VERSION_SOCKS5)
+		return RULE_TUNNEL;
+	return span_equal(request->method_text, SPAN("UDP")) ? RULE_UDP : RULE_SOCKS;
+}
+
+/* What a proxy can be asked for (RFC 9112 3.2; RFC 1928 4). */
 static enum phase_result forward_target(struct exchange *x, struct proxy_exchange *p)
 {
 	struct http_head *request = &x->request;
@@ -34,7 +41,7 @@ static enum phase_result forward_target(struct exchange *x, struct proxy_exchang
 		p->forward.scheme = RULE_HTTP;
 		return PHASE_NEXT;
 	case HTTP_TARGET_AUTHORITY:
-		p->forward.scheme = RULE_TUNNEL;
+		p->forward.scheme = forward_tunnel_scheme(request);
 		x->close_after = true; /* whatever follows belongs to the tunnel, even when there will be none */
 		if (http_head_has_body(request))
 			return phase_fail(x, ERROR_MALFORMED_REQUEST, "a CONNECT request has no body");
@@ -53,7 +60,10 @@ static enum phase_result forward_admit(struct exchange *x, struct proxy_exchange
 
 uint16_t forward_port(const struct http_head *request)
 {
-	return request->host.port ? request->host.port : http_scheme_port(request->scheme);
+	if (request->host.port)
+		return request->host.port;
+	/* SOCKS has no port that goes without saying: BIND and UDP may come with none. */
+	return request->version < HTTP_VERSION_10 ? 0 : http_scheme_port(request->scheme);
 }
 
 struct address forward_literal(const struct http_head *request)
@@ -108,6 +118,9 @@ struct guard_verdict forward_judge(const struct exchange *x, const struct proxy_
 
 static enum phase_result forward_access(struct exchange *x, struct proxy_exchange *p)
 {
+	/* UDP ASSOCIATE names no target: every datagram does, and is judged by it. */
+	if (p->forward.scheme == RULE_UDP)
+		return PHASE_NEXT;
 	struct guard_verdict verdict = forward_judge(x, p);
 
 	p->forward.verdict = verdict.verdict;
@@ -120,7 +133,7 @@ static enum phase_result forward_access(struct exchange *x, struct proxy_exchang
 
 static enum phase_result forward_mask(struct exchange *x, struct proxy_exchange *p)
 {
-	if (x->request.method == HTTP_METHOD_CONNECT)
+	if (x->request.target_form == HTTP_TARGET_AUTHORITY)
 		return PHASE_NEXT;
 	if (!forward_mask_request(p->listener->mask, &x->client->address, p->listener->via, &x->request))
 		return phase_fail(x, ERROR_MEMORY, NULL);

@@ -18,7 +18,7 @@ static void forward_send(struct exchange *x, struct proxy_exchange *p, struct se
 	exchange_fail(x, &(struct error){.code = ERROR_MEMORY});
 }
 
-static void forward_open_tunnel(struct exchange *x, struct proxy_exchange *p, struct conn *conn)
+void forward_open_tunnel(struct exchange *x, struct proxy_exchange *p, struct conn *conn)
 {
 	struct stream *raw =
 		raw_stream_new(x, conn, &x->response_body, &x->request_body, NULL, false, NULL, NULL);
@@ -120,6 +120,10 @@ static void forward_try(struct exchange *x, struct proxy_exchange *p)
 
 enum phase_result forward_hand_over(struct exchange *x, struct proxy_exchange *p)
 {
+	if (p->forward.scheme == RULE_UDP)
+		return forward_udp_begin(x, p);
+	if (p->forward.scheme == RULE_SOCKS && x->request.method != HTTP_METHOD_CONNECT)
+		return forward_bind_begin(x, p);
 	forward_try(x, p);
 	return PHASE_DONE;
 }
@@ -138,4 +142,5 @@ void forward_on_up_failed(struct exchange *x, struct proxy_exchange *p, const st
 void forward_cancel(struct proxy_exchange *p)
 {
 	connector_cancel(&p->connector);
+	forward_bind_cancel(p);
 }

@@ -9,8 +9,10 @@
 #include "proxy/proxy.h"
 #include "upstream/connector.h"
 
+struct forward_bind;
 struct mirror;
 struct tunnel;
+struct udp_tally;
 
 /* Of an exchange of a forward listener: who asks, for what, and by which rule. */
 struct forward_exchange {
@@ -21,6 +23,8 @@ struct forward_exchange {
 	struct net_way way;     /* by which its connections leave: see forward_choose_way */
 	uint32_t exit; /* whose way that is, while way.bound or way.interface; else it means nothing */
 	struct span source_text; /* of the connection, for logs; empty: none was asked for */
+	struct forward_bind *bind;   /* BIND waits for its peer; NULL: there is none */
+	const struct udp_tally *udp; /* of an association; NULL: it is none */
 };
 
 /* x->proxy, in the exchange's arena. */
@@ -129,7 +133,18 @@ void forward_choose_way(struct exchange *x, struct proxy_exchange *p);
 /* The connection has been made: by which address, for the log. */
 void forward_note_source(struct exchange *x, struct proxy_exchange *p, int fd);
 
+/* forward_bind.c */
+enum phase_result forward_bind_begin(struct exchange *x, struct proxy_exchange *p);
+void forward_bind_cancel(struct proxy_exchange *p);
+/* Whether what the rule allows may leave without any of its parents. */
+bool forward_goes_direct(const struct rule_actions *actions);
+
+/* forward_udp.c */
+enum phase_result forward_udp_begin(struct exchange *x, struct proxy_exchange *p);
+
 /* forward_hand_over.c */
+/* The other end of a CONNECT or a BIND is there: the reply, and then it is a tunnel. */
+void forward_open_tunnel(struct exchange *x, struct proxy_exchange *p, struct conn *conn);
 enum phase_result forward_hand_over(struct exchange *x, struct proxy_exchange *p);
 void forward_on_up_failed(struct exchange *x, struct proxy_exchange *p, const struct error *error);
 void forward_cancel(struct proxy_exchange *p); /* waits for nothing any more */

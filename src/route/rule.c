@@ -298,6 +298,7 @@ struct verdict rules_judge(const struct rules *rules, const struct rule_query *q
 			.name = rule->name,
 			.actions = &rule->actions,
 			.by_address = rule->allow && rule->addresses.count > 0,
+			.by_method = rule->allow && rule->method_count > 0,
 		};
 		break;
 	}

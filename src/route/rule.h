@@ -71,6 +71,7 @@ struct verdict {
 	struct span name; /* as it is called in logs: its `name`, or "rule N (line L)"; empty without a rule */
 	const struct rule_actions *actions; /* ALLOW: never NULL */
 	bool by_address; /* ALLOW by a rule that names the target's address or network: opens one that is not public */
+	bool by_method;  /* ALLOW by a rule that names the method: what is off unless somebody asks for it (BIND) */
 };
 
 /* NULL after errors in the diagnostics. rules_free gives the maps back, the rest is the arena's; NULL is fine there. */

@@ -330,7 +330,7 @@ static void probe_one(const struct probe *probe, const struct address *source)
 {
 	bool v4 = source->family == ADDRESS_V4;
 	struct net_way way = {.bound = true, .interface = probe->exit->plan->interface};
-	char address[ADDRESS_TEXT], text[256];
+	char place[ADDRESS_TEXT + 16], text[256];
 
 	*(v4 ? &way.source_v4 : &way.source_v6) = *source;
 	int fd = way_socket(&way, (enum address_family)source->family, SOCK_STREAM);
@@ -338,11 +338,15 @@ static void probe_one(const struct probe *probe, const struct address *source)
 		close(fd);
 		return;
 	}
-	struct error error = way_error(&way, errno);
-	size_t len = address_format_ip(source, address);
-	snprintf(text, sizeof(text), "exit \"%s\": nothing can leave by %.*s now: %s",
-		 probe->exit->plan->name, (int)len, address,
-		 error.system == EADDRNOTAVAIL ? "this machine does not have the address" : error_text(&error));
+	int number = errno;
+	struct error error = way_error(&way, number);
+	if (number == ENODEV)
+		snprintf(place, sizeof(place), "interface %s", way.interface);
+	else
+		place[address_format_ip(source, place)] = '\0';
+	snprintf(text, sizeof(text), "exit \"%s\": nothing can leave by %s now: %s", probe->exit->plan->name,
+		 place,
+		 number == EADDRNOTAVAIL ? "this machine does not have the address" : error_text(&error));
 	probe->say(probe->owner, text);
 }
 

@@ -191,6 +191,34 @@ static void families_take_turns(void **state)
 	close(listener);
 }
 
+/* The family that the way has no source for is not tried; with no other there is an end, and it is said why. */
+static void families_without_a_way_are_not_tried(void **state)
+{
+	struct fixture *fixture = *state;
+	struct net_way way = {.bound = true, .source_v4 = {.family = ADDRESS_V4, .ip = {127, 0, 0, 2}}};
+	struct outcome outcome = {0};
+	struct address addresses[2] = {{.family = ADDRESS_V6, .ip = {[15] = 1}, .port = 9}};
+	union socket_address raw;
+	socklen_t len = sizeof(raw);
+	int listener = listen_on_loopback(&addresses[1]);
+
+	assert_non_null(dial_start(&fixture->worker, addresses, 2, &way, 1000, on_done, &outcome));
+	TURN_UNTIL(fixture, outcome.calls > 0);
+	assert_true(address_equal(&outcome.conn->peer, &addresses[1]));
+	assert_int_equal(getsockname(outcome.conn->source.fd, &raw.any, &len), 0);
+	assert_int_equal(address_from_socket(&raw, len).ip[3], 2);
+	conn_close(outcome.conn);
+	outcome.calls = 0;
+	assert_non_null(dial_start(&fixture->worker, addresses, 1, &way, 1000, on_done, &outcome));
+	assert_int_equal(outcome.calls, 0);
+	TURN_UNTIL(fixture, outcome.calls > 0);
+	assert_null(outcome.conn);
+	assert_int_equal(outcome.error.code, ERROR_NO_EXIT);
+	assert_true(outcome.error.unprocessed);
+	assert_string_equal(error_text(&outcome.error), "the exit has no address of the target's family");
+	close(listener);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
 
 int main(void)
@@ -204,6 +232,7 @@ int main(void)
 		TEST(cancelled),
 		TEST(nothing_to_dial),
 		TEST(families_take_turns),
+		TEST(families_without_a_way_are_not_tried),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

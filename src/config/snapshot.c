@@ -94,6 +94,7 @@ static void compile_forward(struct snapshot *snapshot, struct snapshot_listener 
 	unsigned before = diagnostics->errors;
 
 	listener->mask = (enum forward_mask)settings->mask;
+	listener->socks = settings->socks;
 	exits_bind(snapshot, listener, settings, diagnostics);
 	listener->intercept = (enum listener_intercept)settings->intercept;
 	listener->intercept_destination = (enum intercept_destination)settings->intercept_destination;

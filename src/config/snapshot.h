@@ -39,6 +39,7 @@ struct snapshot_listener {
 	struct listener_tls *tls; /* NULL: in clear */
 	enum listener_http2 http2;
 
+	bool socks;                        /* forward */
 	enum forward_mask mask;            /* forward */
 	struct rules *rules;               /* forward: `sources` and `rules` */
 	uint32_t exit;                     /* forward: an index in the snapshot's exits, or RULE_NONE */

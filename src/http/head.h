@@ -30,6 +30,11 @@ enum http_version {
 	HTTP_VERSION_3 = 30,
 };
 
+static inline bool http_version_is_socks(unsigned version)
+{
+	return version == HTTP_VERSION_SOCKS4 || version == HTTP_VERSION_SOCKS5;
+}
+
 enum http_target_form {
 	HTTP_TARGET_ORIGIN,
 	HTTP_TARGET_ABSOLUTE,

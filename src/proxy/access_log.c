@@ -149,7 +149,7 @@ static void line_target(struct line *line, const struct exchange *x, const struc
 		line_place(line, p->path);
 		return;
 	}
-	if (x->request.method == HTTP_METHOD_CONNECT) {
+	if (x->request.method == HTTP_METHOD_CONNECT || http_version_is_socks(x->request.version)) {
 		line_place(line, p->authority);
 		return;
 	}
@@ -164,6 +164,10 @@ static void line_target(struct line *line, const struct exchange *x, const struc
 static struct span protocol_name(const struct exchange *x)
 {
 	switch (x->request.version) {
+	case HTTP_VERSION_SOCKS4:
+		return SPAN("SOCKS4");
+	case HTTP_VERSION_SOCKS5:
+		return SPAN("SOCKS5");
 	case HTTP_VERSION_10:
 		return SPAN("HTTP/1.0");
 	case HTTP_VERSION_11:

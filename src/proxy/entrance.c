@@ -11,6 +11,7 @@
 #include "proxy/detached.h"
 #include "proxy/entrance_internal.h"
 #include "proxy/tcp.h"
+#include "socks/server.h"
 #include "tls/server.h"
 
 #include <unistd.h>
@@ -435,6 +436,7 @@ void entrance_cut(struct worker *worker)
 	entrance_close_all(entrance_room(worker), true);
 	h1_server_cut(worker);
 	h2_server_cut(worker);
+	socks_server_cut(worker);
 	tcp_cut(worker);
 	detached_cut(worker);
 }

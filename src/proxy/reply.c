@@ -102,6 +102,13 @@ static bool reply_error_fields(struct exchange *x, const struct proxy_exchange *
 void reply_error(struct exchange *x, struct proxy_exchange *p, const struct error *error)
 {
 	enum reply_form form = reply_form(x);
+
+	/* One byte is all that SOCKS has for an error, and its codec knows which. */
+	if (http_version_is_socks(x->request.version)) {
+		reply_begin(x, error_status(error));
+		exchange_reply(x, (struct span){0});
+		return;
+	}
 	struct span detail = p->hint.len ? p->hint : span_of(error_text(error));
 	struct span body = reply_error_body(x, form, error, detail);
 

@@ -112,13 +112,35 @@ struct reverse_settings {
 
 /* The conditions of one rule: every one that is given must hold; of its members one is enough. */
 struct rule_match_settings {
-	struct setting_strings domains, addresses, ports, methods, sources;
+	struct setting_strings users, groups, sources, domains, regex, lists, addresses, ports, methods, schemes, times,
+		listeners;
 };
 
-/* Exactly one of the two; `allow: {}` matches everything. */
+/* What `pac` of a rule says: how browsers that were given the proxy.pac of the listener go to what it allows. */
+enum rule_pac {
+	RULE_PAC_PROXY,  /* through this proxy */
+	RULE_PAC_DIRECT, /* without it */
+};
+
+/* Exactly one of allow and deny; `allow: {}` matches everything. */
 struct rule_settings {
+	struct setting_string name;   /* in logs; empty: by its number */
+	struct setting_string reason; /* that a client is told; empty: none */
 	struct rule_match_settings allow, deny;
-	struct setting_place place, allow_place, deny_place;
+	struct setting_strings proxy;     /* of `parents`, or "direct" */
+	struct setting_string exit;       /* of `exits` */
+	struct setting_string allowance;  /* of `allowances` */
+	struct setting_strings secrets;   /* of `secrets` */
+	int pac;                          /* enum rule_pac */
+	struct setting_place place, allow_place, deny_place, pac_place;
+};
+
+/* One item of `lists`: names and networks in a file of their own. */
+struct list_settings {
+	struct setting_string name; /* the key; first, as SETTING_NAMED asks */
+	struct setting_string file;
+	int format; /* enum list_format of route/list_file.h: auto plain hosts */
+	struct setting_place place;
 };
 
 struct forward_settings {
@@ -126,6 +148,7 @@ struct forward_settings {
 	struct entrance_settings entrance;
 	int mask; /* enum forward_mask of mask/forward_mask.h: transparent anonymous elite */
 	bool open;
+	bool socks; /* SOCKS is spoken beside HTTP */
 	struct setting_strings sources;
 	struct setting_list rules; /* struct rule_settings */
 	struct setting_string exit; /* of `exits`, where a rule names none; empty: as the system chooses */
@@ -157,6 +180,7 @@ extern const struct setting forward_rows[];
 extern const struct setting tcp_rows[];
 extern const struct setting route_rows[]; /* one item of reverse[].routes */
 extern const struct setting rule_rows[];  /* one item of forward[].rules */
+extern const struct setting list_rows[];  /* one item of `lists` */
 extern const struct setting share_rows[]; /* one item of `to` */
 
 #endif

@@ -117,6 +117,15 @@ const struct setting forward_rows[] = {
 		.example = "anonymous",
 	},
 	{
+		.key = "socks",
+		.kind = SETTING_BOOL,
+		.offset = offsetof(struct forward_settings, socks),
+		.fallback = "true",
+		.summary = "Speaks SOCKS 4, 4a and 5 on the same port as HTTP, told apart by a connection's first byte. The rules hold for "
+			   "both alike.",
+		.example = "false",
+	},
+	{
 		.key = "open",
 		.kind = SETTING_BOOL,
 		.offset = offsetof(struct forward_settings, open),
@@ -133,9 +142,10 @@ const struct setting forward_rows[] = {
 		.fallback = "off",
 		.choices = intercept_choices,
 		.place_offset = offsetof(struct forward_settings, intercept_place),
-		.summary = "Serves clients that know of no proxy, and whose connections the system sends here ([interception.md](interception.md)): "
-			   "by `redirect` (REDIRECT or DNAT of nftables) or by `tproxy` (which needs CAP_NET_ADMIN). Plain HTTP goes "
-			   "by its Host, TLS by the name in its ClientHello, as it is; anything else to where it was sent.",
+		.summary =
+			"Serves clients that know of no proxy, and whose connections the system sends here ([interception.md](interception.md)): "
+			"by `redirect` (REDIRECT or DNAT of nftables) or by `tproxy` (which needs CAP_NET_ADMIN). Plain HTTP goes "
+			"by its Host, TLS by the name in its ClientHello, as it is; anything else to where it was sent.",
 		.example = "redirect",
 	},
 	{
@@ -145,8 +155,9 @@ const struct setting forward_rows[] = {
 		.fallback = "name",
 		.choices = destination_choices,
 		.place_offset = offsetof(struct forward_settings, intercept_destination_place),
-		.summary = "Where intercepted connections go: to the `name` that the client gave, which is looked up here, so that a false one "
-			   "leads to its owner; or to the `original` address, where a name that does not stand for it is refused.",
+		.summary =
+			"Where intercepted connections go: to the `name` that the client gave, which is looked up here, so that a false one "
+			"leads to its owner; or to the `original` address, where a name that does not stand for it is refused.",
 		.example = "original",
 	},
 	{

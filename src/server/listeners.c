@@ -3,6 +3,7 @@
  */
 #include "net/proxy_protocol.h"
 #include "server/server_internal.h"
+#include "socks/server.h"
 #include "upstream/exit.h"
 
 #include <stdio.h>
@@ -74,6 +75,8 @@ static void listener_prepare(struct server *server, struct bound *bound)
 		.intercept_destination = origin->intercept_destination,
 		.tcp = origin->tcp,
 	};
+	if (origin->socks)
+		bound->listener.service.beside = &socks_beside;
 	bound->listener.plain = bound->listener.service;
 	bound->listener.plain.ops = &proxy_plain_ops;
 	bound->listener.plain.scheme = SPAN("http");

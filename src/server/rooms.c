@@ -8,14 +8,15 @@
 #include "http/h1/server.h"
 #include "http/h2/server.h"
 #include "proxy/entrance.h"
+#include "socks/server.h"
 #include "tls/server.h"
 #include "upstream/group.h"
 
 bool rooms_init(struct worker *worker, const struct server *server, uint64_t handshakes)
 {
 	return conn_room_init(worker) && tls_room_init(worker, handshakes) &&
-	       resolver_init(worker, &server->resolver) && exchange_room_init(worker) &&
-	       h1_room_init(worker) && h2_room_init(worker) && upstream_room_init(worker, server->fleet);
+	       resolver_init(worker, &server->resolver) && exchange_room_init(worker) && h1_room_init(worker) &&
+	       h2_room_init(worker) && socks_room_init(worker) && upstream_room_init(worker, server->fleet);
 }
 
 void rooms_fini(struct worker *worker)
@@ -26,6 +27,7 @@ void rooms_fini(struct worker *worker)
 	/* What was retired in the last turn, or is closed now, goes before the rooms whose pools it goes back to. */
 	loop_settle(&worker->loop);
 	entrance_room_fini(worker);
+	socks_room_fini(worker);
 	h2_room_fini(worker);
 	h1_room_fini(worker);
 	exchange_room_fini(worker);

@@ -15,6 +15,7 @@
 #include "http/h2/server.h"
 #include "net/resolver.h"
 #include "proxy/entrance.h"
+#include "socks/server.h"
 #include "tls/server.h"
 #include "upstream/discovery.h"
 #include "upstream/exit.h"
@@ -163,6 +164,8 @@ static inline void stage_listener(struct stage *stage, size_t index)
 		stage->shown[stage->admin.listener_count++] = (struct admin_listener){
 			.listener = listener, .face = "stage", .index = (unsigned)index};
 	}
+	if (origin->socks)
+		listener->service.beside = &socks_beside;
 	listener->plain = listener->service;
 	listener->plain.ops = &proxy_plain_ops;
 	listener->plain.scheme = SPAN("http");
@@ -232,6 +235,7 @@ static inline void stage_start(struct stage *stage)
 	ENSURE(worker_init(worker, 0, &stage->memory, stage->log));
 	ENSURE(conn_room_init(worker) && resolver_init(worker, &stage->names) && tls_room_init(worker, 64) &&
 	       exchange_room_init(worker) && h1_room_init(worker) && h2_room_init(worker) &&
+	       socks_room_init(worker) &&
 	       entrance_room_init(worker) && upstream_room_init(worker, stage->fleet));
 	stage->discovery = discovery_start(worker, stage->fleet);
 	ENSURE(stage->discovery);
@@ -372,6 +376,7 @@ static inline void stage_stop(struct stage *stage)
 	resolver_fini(worker);
 	loop_turn(&worker->loop, 0);
 	entrance_room_fini(worker);
+	socks_room_fini(worker);
 	h2_room_fini(worker);
 	h1_room_fini(worker);
 	exchange_room_fini(worker);

@@ -3,12 +3,13 @@
 import collections
 
 # how: kept and new (wrk, with kept connections or a new one for each request), full and resumed (handshakes), h2,
-# tunnel, idle.
+# connect and socks5 (new tunnels), tunnel, idle, idle-tunnel.
 Case = collections.namedtuple("Case", "about face how path proxies unit")
 
 REVERSE = ["floor", "guise", "nginx", "haproxy"]
 TLS = [*REVERSE, "h2o"]
-FORWARD = ["floor", "guise", "tinyproxy", "squid"]
+FORWARD = ["floor", "guise", "tinyproxy", "squid", "trafficserver", "privoxy"]
+SOCKS = ["floor", "guise", "dante", "microsocks"]
 CASES = {
     "small": Case("13-byte answers over keep-alive connections", "reverse", "kept", "/small", REVERSE, "request"),
     "new": Case("13-byte answers, a new connection for each", "reverse", "new", "/small", REVERSE, "request"),
@@ -22,7 +23,10 @@ CASES = {
     "h2up": Case("13-byte answers over keep-alive connections, HTTP/2 in clear to the origin", "h2up", "kept",
                  "/small", ["guise", "haproxy"], "request"),
     "forward": Case("absolute-form GET of 13 bytes", "forward", "kept", "/small", FORWARD, "request"),
-    "tunnel": Case("bulk through 8 CONNECT tunnels", "forward", "tunnel", None, FORWARD, "MiB"),
+    "connect": Case("new CONNECT tunnels, one request each", "forward", "connect", None, FORWARD, "tunnel"),
+    "socks5": Case("new SOCKS5 tunnels, one request each", "socks", "socks5", None, SOCKS, "tunnel"),
+    "tunnel": Case("bulk through 8 CONNECT tunnels", "forward", "tunnel", None, ["splice", *FORWARD], "MiB"),
     "idle": Case("memory of idle keep-alive connections", "reverse", "idle", None, REVERSE, "connection"),
+    "idle-tunnel": Case("memory of idle CONNECT tunnels", "forward", "idle", None, FORWARD, "tunnel"),
     "idle-tls": Case("memory of idle keep-alive connections with TLS 1.3", "tls", "idle", None, TLS, "connection"),
 }

@@ -67,6 +67,21 @@ class Client:
             left -= len(turn)
 
 
+def tunnel(port, target):
+    """A connection through a proxy that a CONNECT to `target` has opened."""
+    each = socket.create_connection(("127.0.0.1", port), 10)
+    each.sendall(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
+    head = b""
+    while b"\r\n\r\n" not in head:
+        more = each.recv(1)
+        if not more:
+            break
+        head += more
+    if head.split(b" ")[1:2] != [b"200"]:
+        raise BenchError(f"tunnel refused: {head!r}")
+    return each
+
+
 def pull(port, target, seconds, tunnels, connect):
     """Takes bytes through `tunnels` connections for some time: {"bytes", "errors"}.
 
@@ -77,17 +92,7 @@ def pull(port, target, seconds, tunnels, connect):
     ready = selectors.DefaultSelector()
     size = None
     for _ in range(tunnels):
-        each = socket.create_connection(("127.0.0.1", port), 10)
-        if connect:
-            each.sendall(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
-            head = b""
-            while b"\r\n\r\n" not in head:
-                more = each.recv(1)
-                if not more:
-                    return {"bytes": 0, "errors": f"tunnel refused: {head!r}"}
-                head += more
-            if head.split(b" ")[1:2] != [b"200"]:
-                return {"bytes": 0, "errors": f"tunnel refused: {head!r}"}
+        each = tunnel(port, target) if connect else socket.create_connection(("127.0.0.1", port), 10)
         if size is None:
             size = answer_size(each, request)
         each.sendall(request)

@@ -186,7 +186,7 @@ class Bench:
         return os.path.join(self.build, program)
 
     def make(self):
-        """Builds the relays, the origin and the load of handshakes, where they are older than their source."""
+        """Builds the relays, the origin and the loads, where they are older than their source."""
         done = subprocess.run(
             ["make", "-s", "-C", HERE, f"BUILD={self.build}"], stdout=sys.stderr, check=False, timeout=120
         )
@@ -195,9 +195,11 @@ class Bench:
 
     def installed(self, proxy):
         """Whether a proxy can be run here."""
-        if proxy == "floor":
+        if proxy in peers.RELAYS:
             return True
-        return os.access(self.guise, os.X_OK) if proxy == "guise" else find(proxy) is not None
+        if proxy == "guise":
+            return os.access(self.guise, os.X_OK)
+        return find(peers.PROGRAMS.get(proxy, proxy)) is not None
 
     def start_printing_port(self, name, command, cores):
         """Starts one of our own programs, which say on their first line which port they picked."""
@@ -253,9 +255,9 @@ class Bench:
         self.starts += 1
         directory = os.path.join(self.directory, f"{self.starts}-{proxy}")
         os.mkdir(directory)
-        port = 0 if proxy == "floor" else free_port()
+        port = 0 if proxy in peers.RELAYS else free_port()
         command = [*wrap, *peers.COMMANDS[proxy](self, directory, port, self.origin_for(face), face)]
-        if proxy == "floor":
+        if proxy in peers.RELAYS:
             return self.start_printing_port(proxy, command, PROXY_CORES)
         process = Process(proxy, command, PROXY_CORES, directory)
         try:

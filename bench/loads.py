@@ -85,6 +85,16 @@ def handshakes(bench, case, port, bound, connections):
     return summary
 
 
+def tunnels(bench, case, proxy, port, seconds, connections):
+    """New tunnels of one request each by bench-tunnels."""
+    how = "raw" if proxy == "floor" else case.how
+    command = [bench.built("bench-tunnels"), "-d", str(seconds), "-c", str(connections), how, str(port)]
+    summary, said = run_json([*command, str(bench.origin_port)], seconds)
+    if summary["errors"] or not summary["requests"]:
+        raise BenchError(f"{summary['errors']} errors beside {summary['requests']} answers, {said}")
+    return summary
+
+
 def h2load(port, bound, path):
     """HTTP/2 over TLS by h2load; `bound` are its options that say how much."""
     command = [find("h2load"), "-t1", f"-c{H2_CONNECTIONS}", f"-m{H2_STREAMS}", *bound]
@@ -110,6 +120,8 @@ def for_seconds(bench, case, proxy, port, seconds, connections):
     """Puts the load of a case on a proxy for some time; its summary."""
     if case.how in ("full", "resumed"):
         return handshakes(bench, case, port, ["-d", str(seconds)], connections)
+    if case.how in ("connect", "socks5"):
+        return tunnels(bench, case, proxy, port, seconds, connections)
     if case.how == "h2":
         return h2load(port, ["-D", str(seconds)], case.path)
     return wrk(bench, case, proxy, port, seconds, connections)

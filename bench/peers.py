@@ -6,6 +6,7 @@ Each returns the command that runs a proxy on `port` in the foreground, with its
     tls       the same with TLS 1.3, HTTP/1.1 and HTTP/2 for its clients
     h2up      plain HTTP/1.1 for its clients, HTTP/2 with prior knowledge to the origin
     forward   a forward proxy for any target of 127.0.0.1
+    socks     the same, by SOCKS5
 """
 
 import os
@@ -15,6 +16,11 @@ import shutil
 MANY_CONNECTIONS = 20000
 MANY_REQUESTS = 100000000
 POOL = 1024  # idle connections kept to the origin: more than the load ever needs at a time
+
+
+# Names of proxies that are not those of their programs.
+PROGRAMS = {"trafficserver": "traffic_server", "dante": "danted"}
+RELAYS = ("floor", "splice")
 
 
 def find(program):
@@ -37,6 +43,11 @@ def floor_command(bench, directory, port, origin, face):
     return [bench.built("bench-relay"), f"127.0.0.1:{origin}"]
 
 
+def splice_command(bench, directory, port, origin, face):
+    """A bare relay that leaves the bytes in the kernel."""
+    return [bench.built("bench-relay"), "-s", f"127.0.0.1:{origin}"]
+
+
 def guise_command(bench, directory, port, origin, face):
     """Guise with its defaults; limits that the load would meet are lifted, as for the peers."""
     text = f"""\
@@ -47,7 +58,7 @@ limits:
   requests_per_connection: {MANY_REQUESTS}
 log: {{access: off, level: warning}}
 """
-    if face == "forward":
+    if face in ("forward", "socks"):
         text += f"""\
 forward:
   - listen: 127.0.0.1:{port}
@@ -196,12 +207,100 @@ pinger_enable off
     return [find("squid"), "-N", "-f", write(directory, "squid.conf", text), "-n", name]
 
 
+def trafficserver_command(bench, directory, port, origin, face):
+    """Traffic Server as a forward proxy without its cache and its logs, one thread for the network."""
+    etc = os.path.join(directory, "etc")
+    for name in ("etc", "run", "log", "cache"):
+        os.mkdir(os.path.join(directory, name))
+    user = "CONFIG proxy.config.admin.user_id STRING #-1\n" if os.getuid() == 0 else ""
+    write(etc, "records.config", f"""\
+CONFIG proxy.config.http.server_ports STRING {port}:ip-in=127.0.0.1
+CONFIG proxy.config.exec_thread.autoconfig INT 0
+CONFIG proxy.config.exec_thread.limit INT 1
+CONFIG proxy.config.accept_threads INT 0
+CONFIG proxy.config.task_threads INT 1
+CONFIG proxy.config.cache.threads_per_disk INT 1
+CONFIG proxy.config.http.cache.http INT 0
+CONFIG proxy.config.reverse_proxy.enabled INT 0
+CONFIG proxy.config.url_remap.remap_required INT 0
+CONFIG proxy.config.http.connect_ports STRING *
+CONFIG proxy.config.log.logging_enabled INT 0
+CONFIG proxy.config.net.connections_throttle INT {MANY_CONNECTIONS}
+CONFIG proxy.config.net.per_client.max_connections_in INT 0
+CONFIG proxy.config.http.keep_alive_no_activity_timeout_in INT 60
+CONFIG proxy.config.proxy_binary_opts STRING -M
+{user}""")
+    write(etc, "storage.config", "")
+    write(etc, "remap.config", "")
+    write(etc, "ip_allow.yaml", """\
+ip_allow:
+  - {apply: in, ip_addrs: 127.0.0.1, action: allow, methods: ALL}
+""")
+    runroot = write(directory, "runroot.yaml", f"""\
+prefix: {directory}
+exec_prefix: /usr
+bindir: /usr/bin
+sbindir: /usr/sbin
+sysconfdir: {etc}
+datadir: {directory}/cache
+includedir: /usr/include
+libdir: /usr/lib
+libexecdir: /usr/lib/trafficserver/modules
+localstatedir: {directory}
+runtimedir: {directory}/run
+logdir: {directory}/log
+cachedir: {directory}/cache
+""")
+    return [find("traffic_server"), f"--run-root={runroot}"]
+
+
+def privoxy_command(bench, directory, port, origin, face):
+    """Privoxy without actions, filters and logs."""
+    text = f"""\
+listen-address 127.0.0.1:{port}
+toggle 0
+keep-alive-timeout 60
+connection-sharing 1
+socket-timeout 60
+max-client-connections {MANY_CONNECTIONS // 2}
+listen-backlog 4096
+debug 0
+"""
+    return [find("privoxy"), "--no-daemon", write(directory, "privoxy.conf", text)]
+
+
+def dante_command(bench, directory, port, origin, face):
+    """Dante (Debian calls its server danted) without logs."""
+    user = "nobody" if os.getuid() == 0 else ""
+    text = f"""\
+logoutput: {directory}/dante.log
+internal: 127.0.0.1 port = {port}
+external: 127.0.0.1
+clientmethod: none
+socksmethod: none
+{f"user.unprivileged: {user}" if user else ""}
+client pass {{ from: 127.0.0.0/8 to: 0.0.0.0/0 }}
+socks pass {{ from: 127.0.0.0/8 to: 0.0.0.0/0 }}
+"""
+    return [find("danted"), "-f", write(directory, "danted.conf", text), "-p", f"{directory}/danted.pid"]
+
+
+def microsocks_command(bench, directory, port, origin, face):
+    """Microsocks: a thread for each connection; it has no switch for its log."""
+    return [find("microsocks"), "-i", "127.0.0.1", "-p", str(port)]
+
+
 COMMANDS = {
     "floor": floor_command,
+    "splice": splice_command,
     "guise": guise_command,
     "nginx": nginx_command,
     "haproxy": haproxy_command,
     "h2o": h2o_command,
     "tinyproxy": tinyproxy_command,
     "squid": squid_command,
+    "trafficserver": trafficserver_command,
+    "privoxy": privoxy_command,
+    "dante": dante_command,
+    "microsocks": microsocks_command,
 }

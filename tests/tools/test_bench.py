@@ -128,6 +128,17 @@ def test_quick_run_with_tls_and_http2(tmp_path):
 
 
 @needs("openssl", "cc", "make", "wrk")
+def test_quick_run_of_tunnels(tmp_path):
+    out = tmp_path / "results.json"
+    done = bench("run", "connect", "tunnel", "--quick", "--proxies", "floor,splice", "--build", tmp_path, "--json", out)
+    assert done.returncode == 0, done.stdout + done.stderr
+    cases = json.loads(out.read_text())["cases"]
+    assert set(cases["connect"]["results"]) == {"floor"}
+    assert set(cases["tunnel"]["results"]) == {"floor", "splice"}
+    assert cases["connect"]["results"]["floor"]["requests"] > 64
+
+
+@needs("wrk", "cc", "make")
 def test_quick_run_of_handshakes_and_idle_connections(tmp_path):
     out = tmp_path / "results.json"
     done = bench("run", "handshake", "resumed", "idle-tls", "--quick", "--proxies", "floor", "--build", tmp_path,
@@ -216,6 +227,16 @@ def test_a_wrong_answer_is_an_error(built, tls_relay, answer):
     done, summary = handshakes(built, "-n", 1, "-c", 1, tls_relay(answer_once(answer)))
     assert (done.returncode, summary["requests"], summary["errors"]) == (1, 0, 1)
     assert "answer" in done.stderr
+
+
+def test_a_refused_tunnel_is_an_error(built, start):
+    """An origin is no proxy for SOCKS."""
+    port = start("bench-origin")
+    done = subprocess.run([built / "bench-tunnels", "-d", "1", "-c", "4", "socks5", str(port), str(port)],
+                          capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["requests"] == 0 and json.loads(done.stdout)["errors"] > 0
+    assert "bench-tunnels: " in done.stderr
 
 
 def test_a_failed_handshake_is_an_error(built):

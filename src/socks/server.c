@@ -45,8 +45,8 @@ static void socks_server_free(struct loop_task *task)
 	pool_put(&socks_room(server->worker)->servers, server);
 }
 
-/* The connection is no longer ours, whatever becomes of it. */
-static void socks_server_gone(struct socks_server *server)
+/* The connection is no longer ours. */
+static void socks_server_leave(struct socks_server *server)
 {
 	struct worker *worker = server->worker;
 
@@ -55,8 +55,13 @@ static void socks_server_gone(struct socks_server *server)
 	pending_clear(&server->pending, &worker->buffers);
 	loop_timer_stop(&worker->loop, &server->timer);
 	list_remove(&server->link);
-	server->on_gone(server->owner, &server->client);
 	loop_retire(&worker->loop, &server->retire);
+}
+
+static void socks_server_gone(struct socks_server *server)
+{
+	socks_server_leave(server);
+	server->on_gone(server->owner, &server->client);
 }
 
 void socks_server_close(struct socks_server *server)
@@ -75,6 +80,15 @@ void socks_server_linger(struct socks_server *server)
 void socks_server_on_raw_gone(void *owner)
 {
 	socks_server_gone(owner);
+}
+
+void socks_server_on_raw_claim(void *owner, struct client_claim *claim)
+{
+	struct socks_server *server = owner;
+
+	*claim = (struct client_claim){
+		.address = server->client.address, .on_gone = server->on_gone, .owner = server->owner};
+	socks_server_leave(server);
 }
 
 /* ---- the exchange ---- */

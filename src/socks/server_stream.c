@@ -160,6 +160,7 @@ static struct stream *socks_call_become_raw(struct stream *stream)
 		chunk_queue_clear(buffers, &early);
 		return NULL;
 	}
+	raw_set_claim(raw, socks_server_on_raw_claim);
 	pending_clear(&server->pending, buffers);
 	server->conn = NULL;
 	socks_server_set_state(server, SOCKS_SERVER_TUNNEL);

@@ -78,6 +78,7 @@ void socks_server_close(struct socks_server *server);       /* now */
 void socks_server_linger(struct socks_server *server);      /* in good order */
 void socks_server_send(struct socks_server *server, struct span message);
 void socks_server_on_raw_gone(void *owner);
+void socks_server_on_raw_claim(void *owner, struct client_claim *claim);
 void socks_server_refuse_bytes(struct socks_server *server, const char *why, enum socks_code code);
 /* What the client waits for will not be granted: it is told at socks_server_settle, and the connection ends. */
 void socks_server_refuse(struct socks_server *server, const struct error *error, enum socks_code code);

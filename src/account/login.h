@@ -31,6 +31,7 @@ struct login {
 	struct worker *worker;
 	login_fn *on_done;
 	struct login_job *job; /* NULL: does not wait */
+	uint32_t retry;        /* LOGIN_BRAKED at once: in so many seconds it may be tried again */
 };
 
 /*

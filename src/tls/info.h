@@ -16,6 +16,7 @@ struct tls_info {
 	struct span sni;     /* as a server: the name that the client asked for, lower case; empty: none */
 	const struct tls_identity *identity; /* as a server: the certificate that was chosen */
 	struct span client_certificate; /* as a server: the client's verified certificate, DER; empty: none */
+	struct span client_name; /* whose that is: its subject's common name, or its first e-mail address; empty: it has neither */
 	bool resumed;
 };
 

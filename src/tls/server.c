@@ -303,14 +303,17 @@ static bool keep_client_certificate(struct tls *tls)
 {
 	X509 *peer = SSL_get0_peer_certificate(tls->ssl);
 	int len = peer ? i2d_X509(peer, NULL) : 0;
-	uint8_t *at;
+	uint8_t name[TLS_SUBJECT_MOST], *at;
 
 	if (len <= 0)
 		return true;
-	at = own(tls, tls->info.sni, (size_t)len);
+	size_t name_len = tls_subject(peer, name);
+	at = own(tls, tls->info.sni, (size_t)len + name_len);
 	if (!at)
 		return false;
 	tls->info.client_certificate = span_make(at, (size_t)len);
+	tls->info.client_name = span_make(at + len, name_len);
+	memcpy(at + len, name, name_len);
 	return i2d_X509(peer, &at) == len;
 }
 

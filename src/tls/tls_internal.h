@@ -87,7 +87,7 @@ struct tls {
 	struct tls_store *store; /* retained: the identity is its */
 	const char *why;         /* FAILED: static */
 	struct tls_info info;
-	uint8_t *owned; /* what info.sni and info.client_certificate point into */
+	uint8_t *owned; /* what info.sni, info.client_certificate and info.client_name point into */
 	uint32_t owned_size;
 	uint16_t messages;  /* of handshake and alerts since it is open, from a peer that sends too many */
 	uint8_t state;      /* enum tls_state */
@@ -139,6 +139,16 @@ void tls_handshake_drop(struct tls *tls);
 /* The handshake is done: fills tls->info. False: out of memory. */
 WARN_UNUSED bool tls_server_done(struct tls *tls);
 WARN_UNUSED bool tls_client_done(struct tls *tls);
+
+/* --- subject.c --- */
+
+enum { TLS_SUBJECT_MOST = 255 };
+
+/*
+ * The common name of the subject (RFC 5280 4.1.2.6), or the first e-mail address where it has none: UTF-8 without control characters. How long it is;
+ * 0: there is no such name.
+ */
+size_t tls_subject(const X509 *certificate, uint8_t out[TLS_SUBJECT_MOST]);
 
 /* --- context.c --- */
 

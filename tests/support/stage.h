@@ -8,6 +8,7 @@
 #ifndef GUISE_TESTS_STAGE_H
 #define GUISE_TESTS_STAGE_H
 
+#include "account/allowance.h"
 #include "admin/admin.h"
 #include "config/snapshot.h"
 #include "exchange/exchange.h"
@@ -20,6 +21,7 @@
 #include "upstream/discovery.h"
 #include "upstream/exit.h"
 #include "upstream/group.h"
+#include "upstream/parent.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -52,6 +54,7 @@ struct stage {
 	struct diagnostics diagnostics;
 	struct snapshot *snapshot;
 	struct fleet *fleet;
+	struct parents *parents;
 	struct discovery *discovery;
 	struct resolver_settings names;
 	struct map hosts;
@@ -60,6 +63,7 @@ struct stage {
 	struct log_ring *log; /* set before stage_start, if anything is to be logged */
 	struct guard_own own;
 	struct exits *exits;
+	struct allowances *allowances;
 	struct proxy_listener listeners[STAGE_LISTENERS]; /* in the order of the snapshot */
 	struct admin admin;                               /* of those that are the operator's interface */
 	struct admin_listener shown[STAGE_LISTENERS];     /* to it: all others */
@@ -67,6 +71,7 @@ struct stage {
 	struct stage_peer clients[STAGE_CLIENTS], servers[STAGE_SERVERS];
 	unsigned server_count; /* so many connects there were */
 	int refuse_next;       /* errno of the next connect; 0: it succeeds */
+	bool datagrams;        /* connect(2) of UDP sockets is the system's, but for those of the resolver */
 	unsigned gone;         /* clients' connections that have ended */
 };
 
@@ -93,7 +98,10 @@ int connect(int fd, const struct sockaddr *address, socklen_t len)
 
 	if (!stage)
 		return (int)syscall(SYS_connect, fd, address, len);
-	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_len) != 0 || type != SOCK_STREAM) {
+	bool asks = getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_len) != 0 || type != SOCK_STREAM;
+	if (asks && stage->datagrams && ((const struct sockaddr_in *)address)->sin_port != htons(1))
+		return (int)syscall(SYS_connect, fd, address, len);
+	if (asks) {
 		errno = ENETUNREACH; /* there is no name server */
 		return -1;
 	}
@@ -150,6 +158,9 @@ static inline void stage_listener(struct stage *stage, size_t index)
 		.rules = origin->rules,
 		.own = &stage->own,
 		.mask = origin->mask,
+		.trust = origin->trust,
+		.allowances = stage->allowances,
+		.allowance = origin->allowance,
 		.exits = stage->exits,
 		.exit = origin->exit,
 		.intercept = origin->intercept,
@@ -204,6 +215,9 @@ static inline void stage_configure(struct stage *stage, const char *yaml)
 	stage->admin = (struct admin){.file = "stage.yaml", .listeners = stage->shown};
 	stage->exits = exits_new(&stage->arena, stage->snapshot->exits, stage->snapshot->settings.exits.count);
 	ENSURE(stage->exits);
+	stage->allowances =
+		allowances_new(&stage->outside, &stage->snapshot->settings.allowances, NULL);
+	ENSURE(stage->allowances);
 	for (size_t i = 0; i < stage->snapshot->listener_count; i++)
 		stage_listener(stage, i);
 	map_init(&stage->hosts, &stage->outside);
@@ -232,11 +246,14 @@ static inline void stage_start(struct stage *stage)
 		fleet_new(&stage->memory, stage->snapshot->plans, stage->snapshot->upstream_count, 1, NULL);
 	ENSURE(stage->fleet);
 	stage->admin.fleet = stage->fleet;
+	stage->parents = parents_new(&stage->memory, &stage->snapshot->parents);
+	ENSURE(stage->parents);
 	ENSURE(worker_init(worker, 0, &stage->memory, stage->log));
 	ENSURE(conn_room_init(worker) && resolver_init(worker, &stage->names) && tls_room_init(worker, 64) &&
 	       exchange_room_init(worker) && h1_room_init(worker) && h2_room_init(worker) &&
 	       socks_room_init(worker) &&
-	       entrance_room_init(worker) && upstream_room_init(worker, stage->fleet));
+	       entrance_room_init(worker) && upstream_room_init(worker, stage->fleet) &&
+	       parents_attach(worker, stage->parents));
 	stage->discovery = discovery_start(worker, stage->fleet);
 	ENSURE(stage->discovery);
 	stage_contexts(stage);
@@ -388,6 +405,7 @@ static inline void stage_stop(struct stage *stage)
 	tls_room_fini(worker);
 	worker_fini(worker);
 	fleet_free(stage->fleet);
+	parents_free(stage->parents);
 	ENSURE(atomic_load(&stage->memory.used) == 0);
 	for (unsigned i = 0; i < STAGE_CLIENTS; i++) {
 		stage_peer_close(&stage->clients[i]);
@@ -402,6 +420,7 @@ static inline void stage_stop(struct stage *stage)
 
 static inline void stage_discard(struct stage *stage)
 {
+	allowances_free(stage->allowances);
 	snapshot_release(stage->snapshot);
 	map_fini(&stage->hosts);
 	arena_fini(&stage->arena);

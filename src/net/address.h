@@ -74,7 +74,7 @@ struct special_range {
 /*
  * Why an address is not globally reachable, or NULL if it is public. Looks through IPv4-mapped, IPv4-compatible, IPv4-translated,
  * NAT64 (64:ff9b::/96, 64:ff9b:1::/48), 6to4 and Teredo forms: those are special themselves, and named after what they
- * embed where that is special. Multicast, the unspecified address, broadcast, and unix sockets are never public.
+ * embed where that is special; so are ISATAP forms (RFC 5214) of special IPv4 addresses, under any prefix. Multicast, the unspecified address, broadcast, and unix sockets are never public.
  */
 const struct special_range *address_special(const struct address *address);
 

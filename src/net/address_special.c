@@ -142,12 +142,23 @@ static const struct special_range *judge_embedded(const uint8_t *ip)
 	return NULL;
 }
 
+/* A router of ISATAP hands the packet to the IPv4 address in the interface identifier, under any prefix (RFC 5214 6.1). */
+static const struct special_range *judge_isatap(const uint8_t *ip)
+{
+	static const uint8_t mark[] = {0, 0, 0x5e, 0xfe};
+	uint8_t plain[sizeof(mark)];
+
+	memcpy(plain, ip + 8, sizeof(plain));
+	plain[0] &= 0xfd; /* set for addresses that are unique in the world */
+	return memcmp(plain, mark, sizeof(mark)) == 0 ? judge_v4(ip + 12) : NULL;
+}
+
 static const struct special_range *judge_v6(const uint8_t *ip)
 {
 	const struct special_row *row = longest(special_v6, ARRAY_LENGTH(special_v6), ip);
 
 	if (row->global) /* the last row covers everything */
-		return NULL;
+		return judge_isatap(ip);
 	if (row->prefix == 128)
 		return &row->range; /* :: and ::1 are not IPv4-compatible forms of 0.0.0.0 and 0.0.0.1 */
 	const struct special_range *embedded = judge_embedded(ip);

@@ -1,9 +1,10 @@
 /*
- * The egress guard. Pure; any thread.
+ * The egress guard. Any thread.
  */
 #include "route/guard.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static bool is_wildcard(const struct address *address)
 {
@@ -18,16 +19,15 @@ static bool is_wildcard(const struct address *address)
  */
 static bool is_local(const struct guard_own *own, const struct address *target)
 {
+	struct address bare = *target;
+
 	if (target->family == ADDRESS_V4 && (target->ip[0] == 127 || is_wildcard(target)))
 		return true;
 	if (target->family == ADDRESS_V6 &&
 	    (is_wildcard(target) || memcmp(target->ip, &in6addr_loopback, sizeof(target->ip)) == 0))
 		return true;
-	for (size_t i = 0; i < own->interface_count; i++) {
-		if (address_equal_ip(&own->interfaces[i], target))
-			return true;
-	}
-	return false;
+	bare.port = 0;
+	return own->interfaces && address_set_has(own->interfaces, &bare);
 }
 
 bool guard_is_own(const struct guard_own *own, const struct address *target)
@@ -49,13 +49,38 @@ bool guard_is_own(const struct guard_own *own, const struct address *target)
 	return false;
 }
 
-bool guard_is_server(const struct guard_own *own, const struct address *target)
+static int name_compare(const void *left, const void *right)
 {
-	for (size_t i = 0; i < own->server_count; i++) {
-		if (own->servers[i].port == target->port && address_equal_ip(&own->servers[i], target))
-			return true;
-	}
-	return false;
+	const struct guard_name *a = left, *b = right;
+	int order = memcmp(a->host.at, b->host.at, size_min(a->host.len, b->host.len));
+
+	if (order == 0 && a->host.len != b->host.len)
+		order = a->host.len < b->host.len ? -1 : 1;
+	return order ? order : (int)a->port - (int)b->port;
+}
+
+void guard_names_sort(struct guard_name *names, size_t count)
+{
+	if (count)
+		qsort(names, count, sizeof(*names), name_compare);
+}
+
+bool guard_is_server(const struct guard_own *own, const struct address *target, struct span host)
+{
+	struct guard_name asked = {.host = host, .port = target->port};
+
+	if (own->servers && address_set_has(own->servers, target))
+		return true;
+	return own->name_count && host.len &&
+	       bsearch(&asked, own->names, own->name_count, sizeof(asked), name_compare);
+}
+
+static bool is_broadcast(const struct guard_own *own, const struct address *target)
+{
+	struct address bare = *target;
+
+	bare.port = 0;
+	return own->broadcasts && address_set_has(own->broadcasts, &bare);
 }
 
 static void explain(struct guard_verdict *verdict, const struct address *target)
@@ -65,12 +90,23 @@ static void explain(struct guard_verdict *verdict, const struct address *target)
 	char ip[ADDRESS_TEXT], why[GUARD_TEXT / 2];
 
 	ip[size_min(address_format_ip(target, ip), sizeof(ip) - 1)] = '\0';
-	if (verdict->outcome == GUARD_OWN)
+	switch (verdict->outcome) {
+	case GUARD_OWN:
 		snprintf(why, sizeof(why), "is where this process listens (port %u)", target->port);
-	else if (verdict->outcome == GUARD_SERVER)
-		snprintf(why, sizeof(why), "is an upstream server of this process (port %u)", target->port);
-	else
+		break;
+	case GUARD_SERVER:
+		snprintf(why, sizeof(why), "is an upstream server or a parent of this process (port %u)",
+			 target->port);
+		break;
+	case GUARD_BROADCAST:
+		snprintf(why, sizeof(why), "is for everybody on a network of this machine (broadcast)");
+		break;
+	case GUARD_SPECIAL:
+	case GUARD_ALLOW:
+	case GUARD_RULE:
 		snprintf(why, sizeof(why), "is not public (%.70s, %.30s)", special->name, special->rfc);
+		break;
+	}
 	snprintf(verdict->text, sizeof(verdict->text),
 		 "%.45s %.127s; to open it, add a rule: allow: {addresses: [%s%.45s%s]}", ip, why, quote, ip,
 		 quote);
@@ -93,7 +129,9 @@ struct guard_verdict guard_judge(const struct rules *rules, const struct guard_o
 	verdict.special = address_special(&target);
 	if (verdict.special)
 		verdict.outcome = GUARD_SPECIAL;
-	if (own && guard_is_server(own, &target))
+	if (own && is_broadcast(own, &target))
+		verdict.outcome = GUARD_BROADCAST;
+	if (own && guard_is_server(own, &target, query->host))
 		verdict.outcome = GUARD_SERVER;
 	if (own && guard_is_own(own, &target))
 		verdict.outcome = GUARD_OWN;

@@ -1,38 +1,48 @@
 /*
  * The egress guard, the second gate of a forward listener: judges the very address that will be connected to. One
- * that is not public (IANA special-purpose registries), or where this process itself listens or sends to as a reverse
- * proxy, passes only when the rule that decides is an allow which names the address or a network it is in. Pure;
- * immutable; any thread.
+ * that is not public (IANA special-purpose registries), or where this process itself listens or which it uses as an upstream
+ * server or a parent proxy, passes only when the rule that decides is an allow which names the address or a network it is in. Any thread.
  */
 #ifndef GUISE_ROUTE_GUARD_H
 #define GUISE_ROUTE_GUARD_H
 
 #include "core/arena.h"
+#include "net/address_set.h"
 #include "route/rule.h"
 
-/*
- * The addresses of this process's own listeners. The caller gives the listeners, with real ports, and every address
- * of the machine's interfaces (ports 0); a listener on a wildcard address counts as on each of them and on all of
- * 127.0.0.0/8 and ::1.
- */
-struct guard_own {
-	const struct address *listeners;
-	size_t listener_count;
-	const struct address *interfaces;
-	size_t interface_count;
-	const struct address *servers; /* of the upstream groups, as far as they are known by address; with port */
-	size_t server_count;
+/* A server that the configuration knows by a name, in lower case. */
+struct guard_name {
+	struct span host;
+	uint16_t port;
 };
 
+/*
+ * What belongs to this process. The sets change while it runs; any of them may be NULL. A listener on a wildcard address counts as on each address of
+ * the interfaces and on all of 127.0.0.0/8 and ::1.
+ */
+struct guard_own {
+	const struct address *listeners; /* with real ports */
+	size_t listener_count;
+	struct address_set *interfaces; /* every address of the machine's interfaces, with port 0 */
+	struct address_set *broadcasts; /* those of its networks, with port 0 */
+	struct address_set *servers; /* of upstream groups, and parent proxies, as far as their addresses are known */
+	const struct guard_name *names; /* of both; sorted by guard_names_sort */
+	size_t name_count;
+};
+
+void guard_names_sort(struct guard_name *names, size_t count);
+
 bool guard_is_own(const struct guard_own *own, const struct address *target); /* a listener: address and port */
-bool guard_is_server(const struct guard_own *own, const struct address *target); /* an upstream server */
+/* An upstream server or a parent, by its address or by the name that was asked for. */
+bool guard_is_server(const struct guard_own *own, const struct address *target, struct span host);
 
 enum guard_outcome {
 	GUARD_ALLOW,
-	GUARD_RULE,    /* the rules deny it: ERROR_DENIED */
-	GUARD_SPECIAL, /* not a public address: ERROR_TARGET_PROHIBITED */
-	GUARD_OWN,     /* one of our own listeners: ERROR_TARGET_PROHIBITED */
-	GUARD_SERVER,  /* one of our upstream servers: ERROR_TARGET_PROHIBITED */
+	GUARD_RULE,      /* the rules deny it: ERROR_DENIED */
+	GUARD_SPECIAL,   /* not a public address: ERROR_TARGET_PROHIBITED */
+	GUARD_OWN,       /* one of our own listeners: ERROR_TARGET_PROHIBITED */
+	GUARD_SERVER,    /* one of our upstream servers or parents: ERROR_TARGET_PROHIBITED */
+	GUARD_BROADCAST, /* of a network of this machine: ERROR_TARGET_PROHIBITED */
 };
 
 enum { GUARD_TEXT = 288 };

@@ -3,6 +3,7 @@
  */
 #include "server/control.h"
 
+#include "server/own.h"
 #include "server/server_internal.h"
 #include "tls/server.h"
 #include "upstream/discovery.h"
@@ -18,6 +19,7 @@ struct control {
 	struct discovery *discovery;
 	struct health *health;
 	struct outliers *outliers;
+	struct own *own;
 };
 
 /* Something has changed in a group, and its view here is up to date. */
@@ -41,7 +43,8 @@ struct control *control_new(struct server *server)
 	control->discovery = discovery_start(&control->worker, server->fleet);
 	control->health = health_start(&control->worker);
 	control->outliers = outliers_start(&control->worker);
-	if (!control->discovery || !control->health || !control->outliers)
+	control->own = own_start(&control->worker, server);
+	if (!control->discovery || !control->health || !control->outliers || !control->own)
 		goto fail;
 	upstream_on_look(&control->worker, control_on_look, control);
 	return control;
@@ -83,7 +86,8 @@ void control_settle(struct control *control, uint64_t most_ms)
 	enum { TURN_MS = 20 };
 	uint64_t end = control_clock(control) + most_ms;
 
-	while (!discovery_settled(control->discovery) && control->worker.loop.now < end)
+	while (!(discovery_settled(control->discovery) && own_settled(control->own)) &&
+	       control->worker.loop.now < end)
 		loop_turn(&control->worker.loop, TURN_MS);
 }
 
@@ -143,6 +147,7 @@ void control_free(struct control *control)
 {
 	if (!control)
 		return;
+	own_stop(control->own);
 	outliers_stop(control->outliers);
 	health_stop(control->health);
 	discovery_stop(control->discovery);

@@ -2,6 +2,7 @@
  * What each listening address means: from the snapshot to what the proxy room and the admin room work with. Main thread, before workers run.
  */
 #include "net/proxy_protocol.h"
+#include "server/own.h"
 #include "server/server_internal.h"
 #include "socks/server.h"
 #include "upstream/exit.h"
@@ -90,30 +91,6 @@ static void listener_prepare(struct server *server, struct bound *bound)
 	}
 }
 
-/* The upstream servers that are known by address: the forward face must not be a way around the reverse one. */
-static bool own_servers(struct server *server)
-{
-	const struct snapshot *snapshot = server->snapshot;
-	size_t wanted = 0, count = 0;
-
-	for (size_t i = 0; i < snapshot->upstream_count; i++)
-		wanted += snapshot->upstreams[i].servers.count;
-	struct address *addresses = arena_zalloc(&server->arena, wanted + 1, sizeof(*addresses));
-	if (!addresses)
-		return false;
-	for (size_t i = 0; i < snapshot->upstream_count; i++) {
-		const struct upstream_server_settings *servers = snapshot->upstreams[i].servers.items;
-		for (size_t j = 0; j < snapshot->upstreams[i].servers.count; j++) {
-			struct span text = span_make(servers[j].address.text, servers[j].address.len);
-			if (address_parse(text, &addresses[count]) && addresses[count].family != ADDRESS_UNIX)
-				count++;
-		}
-	}
-	server->own.servers = addresses;
-	server->own.server_count = count;
-	return true;
-}
-
 /* What the operator's interface shows, and answers questions about. */
 static bool admin_prepare(struct server *server)
 {
@@ -140,19 +117,14 @@ static bool admin_prepare(struct server *server)
 bool listeners_prepare(struct server *server)
 {
 	const struct snapshot *snapshot = server->snapshot;
-	struct address *own = arena_zalloc(&server->arena, server->bound_count, sizeof(*own));
 
 	server->exits = exits_new(&server->arena, snapshot->exits, snapshot->settings.exits.count);
-	if (!server->exits || !own || !own_servers(server) ||
-	    !system_interfaces(&server->arena, &server->own.interfaces, &server->own.interface_count))
+	if (!server->exits || !own_prepare(server))
 		return false;
 	for (size_t i = 0; i < server->bound_count; i++) {
-		own[i] = server->bound[i].address;
 		via_prepare(server, &server->bound[i]);
 		listener_prepare(server, &server->bound[i]);
 	}
-	server->own.listeners = own;
-	server->own.listener_count = server->bound_count;
 	return admin_prepare(server);
 }
 

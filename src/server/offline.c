@@ -3,6 +3,7 @@
  */
 #include "server/offline.h"
 
+#include "server/own.h"
 #include "server/server_internal.h"
 #include "tls/server.h"
 
@@ -43,6 +44,8 @@ static bool offline_init(struct offline *offline, struct snapshot *snapshot)
 		return false;
 	server->fleet = fleet_new(&server->memory, snapshot->plans, snapshot->upstream_count, 1, NULL);
 	server->admin.fleet = server->fleet;
+	if (server->fleet && server->own.servers)
+		fleet_keep_addresses(server->fleet, server->own.servers);
 	return server->fleet && offline_worker_init(offline);
 }
 
@@ -72,6 +75,7 @@ void offline_free(struct offline *offline)
 	if (offline->working)
 		worker_fini(worker);
 	fleet_free(server->fleet);
+	own_fini(server);
 	map_fini(&server->hosts);
 	arena_fini(&server->arena);
 	free(offline);

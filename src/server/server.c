@@ -5,6 +5,7 @@
 
 #include "config/files.h"
 #include "server/control.h"
+#include "server/own.h"
 #include "server/server_internal.h"
 
 #include <errno.h>
@@ -126,6 +127,8 @@ static bool workers_prepare(struct server *server)
 				  server->worker_count, NULL);
 	if (!server->fleet)
 		return false;
+	if (server->own.servers)
+		fleet_keep_addresses(server->fleet, server->own.servers);
 	server->admin.fleet = server->fleet;
 	server->workers = arena_zalloc(&server->arena, server->worker_count, sizeof(*server->workers));
 	if (!server->workers)
@@ -236,6 +239,7 @@ static void server_fini(struct server *server)
 	for (unsigned i = 0; server->workers && i < server->worker_count; i++)
 		worker_thread_fini(&server->workers[i]);
 	fleet_free(server->fleet);
+	own_fini(server);
 	certificates_fini(server);
 	sockets_close(server);
 	if (log_stop(server->log)) {

@@ -62,7 +62,8 @@ struct server {
 	int access_fd, error_fd;
 	struct bound *bound;
 	size_t bound_count;
-	struct guard_own own; /* for the egress guard */
+	struct guard_own own;      /* for the egress guard */
+	struct own_kept *own_kept; /* own.c: what is in its sets; NULL: there are none */
 	struct exits *exits;
 	struct admin admin; /* what the operator's interface knows */
 	struct arena arena; /* what lives as long as the server */
@@ -97,8 +98,6 @@ void exits_look(struct server *server); /* says by which exits nothing can leave
 unsigned system_cores(void);       /* that this process may use */
 uint64_t system_memory(void);      /* bytes: RAM, or the control group's limit where lower */
 uint64_t system_descriptors(void); /* raises the soft limit to the hard one; the limit */
-bool system_interfaces(struct arena *arena, const struct address **addresses,
-		       size_t *count); /* false: out of memory */
 
 /* rooms.c: what worker threads and the control thread have in common. False: out of memory. */
 WARN_UNUSED bool rooms_init(struct worker *worker, const struct server *server, uint64_t handshakes);

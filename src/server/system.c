@@ -3,7 +3,6 @@
  */
 #include "server/server_internal.h"
 
-#include <ifaddrs.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,41 +59,4 @@ uint64_t system_descriptors(void)
 	if (setrlimit(RLIMIT_NOFILE, &limit) != 0 && getrlimit(RLIMIT_NOFILE, &limit) != 0)
 		return 1024;
 	return limit.rlim_cur;
-}
-
-static size_t interface_addresses(const struct ifaddrs *list, struct address *addresses)
-{
-	size_t count = 0;
-
-	for (const struct ifaddrs *item = list; item; item = item->ifa_next) {
-		if (!item->ifa_addr)
-			continue;
-		int family = item->ifa_addr->sa_family;
-		if (family != AF_INET && family != AF_INET6)
-			continue;
-		socklen_t len = family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
-		union socket_address socket = {0};
-		memcpy(&socket, item->ifa_addr, len);
-		if (addresses)
-			addresses[count] = address_from_socket(&socket, len);
-		count++;
-	}
-	return count;
-}
-
-bool system_interfaces(struct arena *arena, const struct address **addresses, size_t *count)
-{
-	struct ifaddrs *list = NULL;
-
-	*count = 0;
-	*addresses = NULL;
-	if (getifaddrs(&list) != 0)
-		return true; /* wildcard listeners then count for loopback only */
-	*count = interface_addresses(list, NULL);
-	struct address *copy = arena_zalloc(arena, *count + 1, sizeof(*copy));
-	if (copy)
-		interface_addresses(list, copy);
-	*addresses = copy;
-	freeifaddrs(list);
-	return copy != NULL;
 }

@@ -241,6 +241,16 @@ void fleet_free(struct fleet *fleet)
 	memory_free(fleet->memory, fleet, fleet->size);
 }
 
+void fleet_keep_addresses(struct fleet *fleet, struct address_set *set)
+{
+	fleet->addresses = set;
+	for (size_t i = 0; i < fleet->count; i++) {
+		const struct roster *roster = fleet->groups[i].roster;
+		for (unsigned j = 0; j < roster->count; j++)
+			fleet_server_keep(roster->members[j].server, set);
+	}
+}
+
 size_t fleet_count(const struct fleet *fleet)
 {
 	return fleet->count;

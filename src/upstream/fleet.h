@@ -10,6 +10,7 @@
 #define GUISE_UPSTREAM_FLEET_H
 
 #include "core/worker.h"
+#include "net/address_set.h"
 #include "net/conn.h"
 #include "upstream/plan.h"
 
@@ -54,8 +55,10 @@ struct fleet_server {
 	struct span host; /* the name in it; empty with a literal or unix address: what a certificate is for */
 	struct address address; /* family ADDRESS_NONE: host is resolved at each connect */
 	uint16_t port;
-	uint64_t id;   /* from `text` */
-	unsigned most; /* max_connections; 0 = any number */
+	uint64_t id;             /* from `text` */
+	unsigned most;           /* max_connections; 0 = any number */
+	struct address_set *set; /* that it is in as long as it is; NULL: in none */
+	struct address_entry entry;
 
 	/* how it is; any thread */
 	atomic_uint order;                      /* enum fleet_order */
@@ -96,6 +99,11 @@ struct roster {
 WARN_UNUSED struct fleet *fleet_new(struct memory *memory, const struct upstream_plan *plans, size_t count,
 				    unsigned workers, struct fleet *previous);
 void fleet_free(struct fleet *fleet); /* NULL is fine; workers and checks have ended */
+
+/*
+ * From now on the addresses of all servers are in the set, those that are there already too. It outlives the fleet and its servers. Before anything runs.
+ */
+void fleet_keep_addresses(struct fleet *fleet, struct address_set *set);
 
 size_t fleet_count(const struct fleet *fleet);
 unsigned fleet_workers(const struct fleet *fleet); /* without the control thread */

@@ -64,6 +64,7 @@ struct fleet {
 	unsigned workers; /* that carry traffic */
 	unsigned seats;   /* theirs, and the control thread's behind them */
 	fleet_look_fn *look;
+	struct address_set *addresses; /* of all servers; NULL: nobody asks */
 	size_t count;
 	struct fleet_group groups[];
 };
@@ -72,6 +73,9 @@ struct fleet {
 WARN_UNUSED bool fleet_sticky_init(struct fleet_group *group, const struct fleet_group *before);
 /* fleet.c: the worker looks soon. */
 void fleet_seat_post(struct fleet_seat *seat);
+
+/* fleet_server.c: its address comes into the set, unless it is in one. */
+void fleet_server_keep(struct fleet_server *server, struct address_set *set);
 
 /* fleet_limits.c */
 void fleet_limits_init(struct fleet_group *group);

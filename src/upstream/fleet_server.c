@@ -122,7 +122,16 @@ static struct fleet_server *server_make(const struct fleet_group *group, const s
 	server->port = wanted->port;
 	server->id = wanted->id;
 	server->most = wanted->most;
+	fleet_server_keep(server, fleet->addresses);
 	return server;
+}
+
+void fleet_server_keep(struct fleet_server *server, struct address_set *set)
+{
+	if (!set || server->set)
+		return;
+	server->set = set;
+	address_set_add(set, &server->entry, &server->address);
 }
 
 struct fleet_server *fleet_server_get(struct fleet_group *group, const struct fleet_identity *identity)
@@ -144,8 +153,11 @@ struct fleet_server *fleet_server_retain(struct fleet_server *server)
 
 void fleet_server_release(struct fleet_server *server)
 {
-	if (atomic_fetch_sub_explicit(&server->references, 1, memory_order_acq_rel) == 1)
-		memory_free(server->memory, server->block, server->size);
+	if (atomic_fetch_sub_explicit(&server->references, 1, memory_order_acq_rel) != 1)
+		return;
+	if (server->set)
+		address_set_remove(server->set, &server->entry);
+	memory_free(server->memory, server->block, server->size);
 }
 
 static uint64_t counter_read(const atomic_uint_fast64_t *counter)

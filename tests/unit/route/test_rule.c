@@ -390,7 +390,17 @@ static void test_guard_knows_own_listeners(void **state)
 				      ip_port("::", 8080)};
 	struct address interfaces[] = {ip("93.184.216.34"), ip("2600::1"), ip("93.184.216.35")};
 	struct address servers[] = {ip_port("93.184.216.36", 3000)};
-	struct guard_own own = {listeners, 3, interfaces, 3, servers, 1};
+	struct guard_name names[] = {{SPAN("web.internal"), 8443}, {SPAN("web.internal"), 80}};
+	struct address_entry entries[ARRAY_LENGTH(interfaces) + ARRAY_LENGTH(servers) + 1] = {0};
+	struct memory memory;
+	memory_init(&memory, 0);
+	struct guard_own own = {.listeners = listeners,
+				.listener_count = 3,
+				.interfaces = address_set_new(&memory),
+				.broadcasts = address_set_new(&memory),
+				.servers = address_set_new(&memory),
+				.names = names,
+				.name_count = 2};
 	struct table table;
 	static const struct {
 		const char *address;
@@ -411,8 +421,16 @@ static void test_guard_knows_own_listeners(void **state)
 		{"::1", 8080, GUARD_OWN},
 		{"93.184.216.36", 3000, GUARD_SERVER},
 		{"93.184.216.36", 3001, GUARD_ALLOW},
+		{"::ffff:93.184.216.36", 3000, GUARD_SERVER},
+		{"93.184.216.255", 9, GUARD_BROADCAST},
 	};
 
+	for (size_t i = 0; i < ARRAY_LENGTH(interfaces); i++)
+		address_set_add(own.interfaces, &entries[i], &interfaces[i]);
+	address_set_add(own.servers, &entries[3], &servers[0]);
+	struct address broadcast = ip("93.184.216.255");
+	address_set_add(own.broadcasts, &entries[4], &broadcast);
+	guard_names_sort(names, 2);
 	compile(&table, NULL, 0, NULL);
 	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
 		assert_int_equal(guard(&table, &own,
@@ -425,7 +443,20 @@ static void test_guard_knows_own_listeners(void **state)
 			 GUARD_ALLOW);
 	assert_int_equal(guard(&table, &own, (struct asked){.address = "93.184.216.35", .port = 3128}).outcome,
 			 GUARD_OWN);
+	/* By its name a server is known whatever the address is at the moment. */
+	struct asked named = {.host = "web.internal", .address = "93.184.216.40", .port = 8443};
+	assert_int_equal(guard(&table, &own, named).outcome, GUARD_SERVER);
+	named.port = 443;
+	assert_int_equal(guard(&table, &own, named).outcome, GUARD_ALLOW);
 	table_end(&table);
+	for (size_t i = 0; i < ARRAY_LENGTH(interfaces); i++)
+		address_set_remove(own.interfaces, &entries[i]);
+	address_set_remove(own.servers, &entries[3]);
+	address_set_remove(own.broadcasts, &entries[4]);
+	address_set_free(own.interfaces);
+	address_set_free(own.servers);
+	address_set_free(own.broadcasts);
+	assert_int_equal(atomic_load(&memory.used), 0);
 }
 
 static void test_guard_filters_answers(void **state)

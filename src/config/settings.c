@@ -155,6 +155,18 @@ const struct setting settings_rows[] = {
 		.example = "{tor: \"socks5://127.0.0.1:9050\", office: {servers: [\"https://a.proxy:3128\"], via: tor, user: x, password: y}}",
 	},
 	{
+		.key = "allowances",
+		.kind = SETTING_NAMED,
+		.offset = offsetof(struct settings, allowances),
+		.rows = allowance_rows,
+		.item_size = sizeof(struct allowance_settings),
+		.place_offset = offsetof(struct allowance_settings, place),
+		.check = allowance_check_name,
+		.summary = "How much users or addresses may have, by name, for `allowance` of forward listeners and their rules "
+			   "([allowances.md](allowances.md)).",
+		.example = "{slow: {bandwidth: 1 MiB, connections: 20}, guests: {by: address, requests: 10, quota: 10 GiB}}",
+	},
+	{
 		.key = "secrets",
 		.kind = SETTING_NAMED,
 		.offset = offsetof(struct settings, secrets),

@@ -5,6 +5,7 @@
 #ifndef GUISE_CONFIG_SETTINGS_H
 #define GUISE_CONFIG_SETTINGS_H
 
+#include "account/allowance_settings.h"
 #include "admin/settings.h"
 #include "exchange/settings.h"
 #include "net/resolver_settings.h"
@@ -22,13 +23,14 @@ struct settings {
 	struct timeouts_settings timeouts;
 	struct resolver_keys resolver;
 	struct log_settings log;
-	struct setting_list forward;   /* struct forward_settings */
-	struct setting_list reverse;   /* struct reverse_settings */
-	struct setting_list tcp;       /* struct tcp_settings */
-	struct setting_list upstreams; /* struct upstream_settings */
-	struct setting_list parents;   /* struct parent_settings */
-	struct setting_list exits;     /* struct exit_settings */
-	struct setting_list secrets;   /* struct secret_settings */
+	struct setting_list forward;    /* struct forward_settings */
+	struct setting_list reverse;    /* struct reverse_settings */
+	struct setting_list tcp;        /* struct tcp_settings */
+	struct setting_list upstreams;  /* struct upstream_settings */
+	struct setting_list parents;    /* struct parent_settings */
+	struct setting_list exits;      /* struct exit_settings */
+	struct setting_list secrets;    /* struct secret_settings */
+	struct setting_list allowances; /* struct allowance_settings */
 	struct admin_settings admin;
 };
 

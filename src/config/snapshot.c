@@ -96,6 +96,10 @@ static void compile_forward(struct snapshot *snapshot, struct snapshot_listener 
 	listener->mask = (enum forward_mask)settings->mask;
 	listener->socks = settings->socks;
 	exits_bind(snapshot, listener, settings, diagnostics);
+	listener->allowance = RULE_NONE;
+	if (settings->allowance.len && !allowances_find(&snapshot->settings.allowances, &settings->allowance,
+							diagnostics, &listener->allowance))
+		listener->allowance = RULE_NONE;
 	listener->intercept = (enum listener_intercept)settings->intercept;
 	listener->intercept_destination = (enum intercept_destination)settings->intercept_destination;
 	intercept_check(settings, diagnostics);
@@ -163,6 +167,7 @@ static bool snapshot_compile(struct snapshot *snapshot, const char *base, struct
 		all += counts[face];
 	if (!upstreams_plan(snapshot, base, diagnostics) || !parents_plan(snapshot, base, diagnostics))
 		return false;
+	allowances_check(&settings->allowances, diagnostics);
 	snapshot->exits = exits_compile(&settings->exits, &snapshot->arena, diagnostics);
 	if (!snapshot->exits)
 		return false;

@@ -42,6 +42,7 @@ struct snapshot_listener {
 	bool socks;                        /* forward */
 	enum forward_mask mask;            /* forward */
 	struct rules *rules;               /* forward: `sources` and `rules` */
+	uint32_t allowance;                /* forward: an index in settings.allowances, or RULE_NONE */
 	uint32_t exit;                     /* forward: an index in the snapshot's exits, or RULE_NONE */
 	enum listener_intercept intercept; /* forward */
 	enum intercept_destination intercept_destination; /* forward */

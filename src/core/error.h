@@ -37,6 +37,9 @@ enum error_source {
 	ROW(HANDSHAKE, "handshake", CLIENT, 0, NULL, "the TLS handshake failed")                                                               \
 	ROW(ABUSE, "abuse", CLIENT, 0, NULL, "the client asked for too much work without use")                                                 \
 	ROW(MISDIRECTED, "misdirected", CLIENT, 421, "http_request_error", "a target of this scheme is not served here")                          \
+	ROW(TOO_MANY_REQUESTS, "too_many_requests", CLIENT, 429, "http_request_denied", "too many requests in too short a time")               \
+	ROW(TOO_MANY_AT_A_TIME, "too_many_at_a_time", CLIENT, 429, "http_request_denied", "too many requests or tunnels at a time")            \
+	ROW(QUOTA_SPENT, "quota_spent", CLIENT, 429, "http_request_denied", "the quota is used up")                                            \
 	ROW(HEAD_TOO_LARGE, "head_too_large", CLIENT, 431, "http_request_error", "request fields too large")                                   \
 	ROW(CODING_UNKNOWN, "coding_unknown", CLIENT, 501, "http_request_error", "transfer coding not implemented")                            \
 	ROW(PROTOCOL_UNKNOWN, "protocol_unknown", CLIENT, 501, "http_request_error", "protocol of an extended CONNECT not implemented")        \

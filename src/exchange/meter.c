@@ -97,15 +97,8 @@ void flow_meter_clear(struct flow_meter *meter)
 
 void flow_meter_stop(struct flow *flow)
 {
-	struct flow_meter *meter = flow->meter;
-
-	if (!meter)
+	if (!flow->meter)
 		return;
+	flow_meter_clear(flow->meter);
 	flow->meter = NULL;
-	flow->held = false;
-	meter_forget(meter);
-	if (meter->held.bytes)
-		flow_pass(flow, &meter->held);
-	if (meter->ending)
-		flow_pass_end(flow, meter->trailers);
 }

@@ -47,7 +47,7 @@ struct flow_meter {
 /* Puts a meter on the flow, where it stays through flow_reset; what is queued passes it first. The flow has none yet. */
 void flow_meter_start(struct flow *flow, struct flow_meter *meter, const struct flow_meter_ops *ops,
 		      size_t most);
-/* Takes the flow's meter off, if it has one: what was held back passes. */
+/* Takes the flow's meter off, if it has one: what was held back is dropped, and its end with it. */
 void flow_meter_stop(struct flow *flow);
 
 /* ---- for the flow ---- */

@@ -229,14 +229,15 @@ static const struct relay_ops raw_relay_ops = {
 	.on_done = raw_on_relayed,
 };
 
-/* Both ends are raw, and no byte is on its way through the flows. */
+/* Both ends are raw, no byte is on its way through the flows, and none has to be paid for there. */
 static bool raw_is_clear(const struct exchange *x)
 {
 	struct stream *down = x->down, *up = x->up;
 
 	return down && up && down->ops == &raw_stream_ops && up->ops == &raw_stream_ops &&
-	       !raw_of(down)->relay && flow_idle(&x->request_body) && flow_idle(&x->response_body) &&
-	       raw_plain_conn(down) && raw_plain_conn(up);
+	       !raw_of(down)->relay && !x->request_body.meter && !x->response_body.meter &&
+	       flow_idle(&x->request_body) && flow_idle(&x->response_body) && raw_plain_conn(down) &&
+	       raw_plain_conn(up);
 }
 
 static struct relay *raw_start_relay(struct exchange *x, const struct relay_ops *ops, void *owner)

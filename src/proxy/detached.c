@@ -272,7 +272,8 @@ bool detached_begin(struct exchange *x, struct proxy_exchange *p)
 	struct detached_room *room = detached_room(x->worker);
 	struct raw_tunnel tunnel;
 
-	if (p->listener->face != PROXY_FORWARD || !raw_may_leave(x))
+	/* What counts against an allowance does so until it ends. */
+	if (p->listener->face != PROXY_FORWARD || p->forward.allowed || !raw_may_leave(x))
 		return false;
 	struct detached *detached = detached_new(x, p);
 	if (!detached)

@@ -82,6 +82,7 @@ static void explain_on_request(struct exchange *x)
 		exchange_abort(x, &(struct error){.code = ERROR_MEMORY});
 		return;
 	}
+	p->explained = true;
 	const struct phase *phase = proxy_phases(p->listener);
 	/* The last one reaches out. */
 	while (phase[1].run && result == PHASE_NEXT) {

@@ -151,6 +151,7 @@ const struct phase forward_phases[] = {
 	{"admit", forward_admit},
 	{"loop", phase_loop},
 	{"access", forward_access},
+	{"allowance", forward_allowance},
 	{"max forwards", phase_max_forwards},
 	{"mask", forward_mask},
 	{"hand over", forward_hand_over},

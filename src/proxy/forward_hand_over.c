@@ -143,4 +143,5 @@ void forward_cancel(struct proxy_exchange *p)
 {
 	connector_cancel(&p->connector);
 	forward_bind_cancel(p);
+	forward_allowance_cancel(p);
 }

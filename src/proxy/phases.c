@@ -212,7 +212,9 @@ static void proxy_on_end(struct exchange *x)
 	tunnel_stop(x, p);
 	if (!p->detached)
 		access_log_write(x, p);
-	if (p->listener->face != PROXY_FORWARD)
+	if (p->listener->face == PROXY_FORWARD)
+		forward_allowance_end(p);
+	else
 		hand_over_end(p);
 }
 

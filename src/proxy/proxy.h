@@ -15,6 +15,7 @@
 #include "route/tcp_route.h"
 #include "route/settings.h"
 
+struct allowances;
 struct exits;
 struct tls_server;
 
@@ -53,8 +54,10 @@ struct proxy_listener {
 	const struct rules *rules;
 	const struct guard_own *own;
 	enum forward_mask mask;
-	struct exits *exits; /* of the process */
-	uint32_t exit;       /* by which connections leave where the rule names none; EXIT_NONE */
+	struct exits *exits;           /* of the process */
+	uint32_t exit;                 /* by which connections leave where the rule names none; EXIT_NONE */
+	struct allowances *allowances; /* of the process */
+	uint32_t allowance;            /* where the rule names none; RULE_NONE */
 	enum listener_intercept intercept;
 	enum intercept_destination intercept_destination;
 

@@ -9,6 +9,7 @@
 #include "proxy/proxy.h"
 #include "upstream/connector.h"
 
+struct allowed;
 struct forward_bind;
 struct mirror;
 struct tunnel;
@@ -22,7 +23,8 @@ struct forward_exchange {
 	struct span parent;     /* by which it went, as the configuration calls it, for logs; empty: none */
 	struct net_way way;     /* by which its connections leave: see forward_choose_way */
 	uint32_t exit; /* whose way that is, while way.bound or way.interface; else it means nothing */
-	struct span source_text; /* of the connection, for logs; empty: none was asked for */
+	struct span source_text;     /* of the connection, for logs; empty: none was asked for */
+	struct allowed *allowed;     /* what it has of allowances; NULL: there are none for it */
 	struct forward_bind *bind;   /* BIND waits for its peer; NULL: there is none */
 	const struct udp_tally *udp; /* of an association; NULL: it is none */
 };
@@ -35,6 +37,8 @@ struct proxy_exchange {
 	struct span authority, path;    /* as they came: for logs, and for Host at each try */
 	struct span detail;             /* of a refusal, for logs: more than the client is told */
 	struct span hint;               /* of a refusal, for the client too */
+	uint64_t retry_after;           /* of a refusal: seconds; 0: nothing is said of it */
+	bool explained;                 /* nobody has asked: it takes nothing from anybody (explain.h) */
 
 	const struct phase *phase;         /* that looks at it now, or was the last to */
 	struct forward_exchange forward;   /* forward */
@@ -132,6 +136,22 @@ WARN_UNUSED bool forward_mask_response_of(struct exchange *x, struct proxy_excha
 void forward_choose_way(struct exchange *x, struct proxy_exchange *p);
 /* The connection has been made: by which address, for the log. */
 void forward_note_source(struct exchange *x, struct proxy_exchange *p, int fd);
+
+/* allowance.c */
+enum phase_result forward_allowance(struct exchange *x, struct proxy_exchange *p);
+/*
+ * A connection to the target's address (NULL: to a parent, which looks its name up) is there: now it is known which rule allows it, if it was not
+ * before. False: the exchange has been refused.
+ */
+WARN_UNUSED bool forward_allowance_late(struct exchange *x, struct proxy_exchange *p,
+					const struct address *address);
+/* A datagram is to pass that a rule allows: it is charged, or else (false) to be dropped. */
+WARN_UNUSED bool forward_allowance_datagram(struct exchange *x, struct proxy_exchange *p,
+					    const struct rule_actions *actions, bool down, size_t bytes);
+/* It waits for nothing any more, and what is still to be sent is an answer of our own, which is not charged. */
+void forward_allowance_cancel(struct proxy_exchange *p);
+/* The exchange is over. */
+void forward_allowance_end(struct proxy_exchange *p);
 
 /* forward_bind.c */
 enum phase_result forward_bind_begin(struct exchange *x, struct proxy_exchange *p);

@@ -78,6 +78,17 @@ static struct span reply_error_body(struct exchange *x, enum reply_form form, co
 static const struct span reverse_allow = {(const uint8_t *)"GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH",
 					  sizeof("GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH") - 1};
 
+/* RFC 9110 10.2.3, in seconds; 0: nothing is said. */
+static bool reply_retry_after(struct exchange *x, uint64_t seconds)
+{
+	struct span text;
+
+	if (seconds == 0)
+		return true;
+	text = arena_format(&x->arena, "%llu", (unsigned long long)seconds);
+	return text.at && http_fields_add(&x->response.fields, HTTP_FIELD_OTHER, SPAN("Retry-After"), text);
+}
+
 static bool reply_error_fields(struct exchange *x, const struct proxy_exchange *p, enum reply_form form,
 			       const struct error *error)
 {
@@ -93,10 +104,7 @@ static bool reply_error_fields(struct exchange *x, const struct proxy_exchange *
 	if (error_status(error) == 405 &&
 	    !http_fields_add(fields, HTTP_FIELD_OTHER, SPAN("Allow"), reverse_allow))
 		return false;
-	if (error_status(error) == 503 &&
-	    !http_fields_add(fields, HTTP_FIELD_OTHER, SPAN("Retry-After"), SPAN("1")))
-		return false;
-	return true;
+	return reply_retry_after(x, error_status(error) == 503 ? 1 : p->retry_after);
 }
 
 void reply_error(struct exchange *x, struct proxy_exchange *p, const struct error *error)

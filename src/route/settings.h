@@ -151,6 +151,7 @@ struct forward_settings {
 	bool socks; /* SOCKS is spoken beside HTTP */
 	struct setting_strings sources;
 	struct setting_list rules; /* struct rule_settings */
+	struct setting_string allowance; /* of `allowances`, where a rule names none; empty: without a bound */
 	struct setting_string exit; /* of `exits`, where a rule names none; empty: as the system chooses */
 	int intercept;              /* enum listener_intercept */
 	int intercept_destination;  /* enum intercept_destination */

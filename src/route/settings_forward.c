@@ -168,6 +168,13 @@ const struct setting forward_rows[] = {
 		.example = "pool",
 	},
 	{
+		.key = "allowance",
+		.kind = SETTING_TEXT,
+		.offset = offsetof(struct forward_settings, allowance),
+		.summary = "Of `allowances`: how much clients of this listener may have, where the rule that allows them names none.",
+		.example = "slow",
+	},
+	{
 		.key = "sources",
 		.kind = SETTING_NETWORKS,
 		.offset = offsetof(struct forward_settings, sources),

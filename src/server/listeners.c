@@ -1,6 +1,7 @@
 /*
  * What each listening address means: from the snapshot to what the proxy room and the admin room work with. Main thread, before workers run.
  */
+#include "account/allowance.h"
 #include "net/proxy_protocol.h"
 #include "server/own.h"
 #include "server/server_internal.h"
@@ -71,6 +72,8 @@ static void listener_prepare(struct server *server, struct bound *bound)
 		.own = &server->own,
 		.mask = origin->mask,
 		.exits = server->exits,
+		.allowances = server->allowances,
+		.allowance = origin->allowance,
 		.exit = origin->exit,
 		.intercept = origin->intercept,
 		.intercept_destination = origin->intercept_destination,
@@ -119,7 +122,8 @@ bool listeners_prepare(struct server *server)
 	const struct snapshot *snapshot = server->snapshot;
 
 	server->exits = exits_new(&server->arena, snapshot->exits, snapshot->settings.exits.count);
-	if (!server->exits || !own_prepare(server))
+	server->allowances = allowances_new(&server->memory, &snapshot->settings.allowances, NULL);
+	if (!server->exits || !server->allowances || !own_prepare(server))
 		return false;
 	for (size_t i = 0; i < server->bound_count; i++) {
 		via_prepare(server, &server->bound[i]);

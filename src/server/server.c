@@ -3,6 +3,7 @@
  */
 #include "server/server.h"
 
+#include "account/allowance.h"
 #include "config/files.h"
 #include "server/control.h"
 #include "server/own.h"
@@ -239,6 +240,7 @@ static void server_fini(struct server *server)
 	for (unsigned i = 0; server->workers && i < server->worker_count; i++)
 		worker_thread_fini(&server->workers[i]);
 	fleet_free(server->fleet);
+	allowances_free(server->allowances);
 	own_fini(server);
 	certificates_fini(server);
 	sockets_close(server);

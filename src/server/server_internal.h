@@ -65,6 +65,7 @@ struct server {
 	struct guard_own own;      /* for the egress guard */
 	struct own_kept *own_kept; /* own.c: what is in its sets; NULL: there are none */
 	struct exits *exits;
+	struct allowances *allowances;
 	struct admin admin; /* what the operator's interface knows */
 	struct arena arena; /* what lives as long as the server */
 	struct resolver_settings resolver;

@@ -162,6 +162,8 @@ static inline void stage_listener(struct stage *stage, size_t index)
 		.allowances = stage->allowances,
 		.allowance = origin->allowance,
 		.exits = stage->exits,
+		.allowances = stage->allowances,
+		.allowance = origin->allowance,
 		.exit = origin->exit,
 		.intercept = origin->intercept,
 		.intercept_destination = origin->intercept_destination,

@@ -256,9 +256,15 @@ static void test_taken_off(void **state)
 	flow_finish(&pipe->flow, NULL);
 	flow_meter_stop(&pipe->flow);
 	flow_meter_stop(&pipe->flow);
+	pass(5000);
+	assert_int_equal(pipe->sink.got, 0);
+	assert_int_equal(pipe->flow.total, 0);
+	assert_int_equal(fixture.supply.refunded, PORTION);
+	assert_false(pipe->sink.ended);
+	assert_true(flow_idle(&pipe->flow));
+	assert_int_equal(push(pipe, 10), FLOW_ROOM);
 	pass(0);
-	assert_int_equal(pipe->sink.got, 5000);
-	assert_true(pipe->sink.ended);
+	assert_int_equal(pipe->sink.got, 10);
 }
 
 static void test_begun_anew(void **state)

@@ -313,7 +313,8 @@ static void pass_end(struct direction *way, const struct direction *back)
 	if (way->over || !way->ended || way->held > 0)
 		return;
 	way->over = true;
-	if (back->lost || to->shutdown_done)
+	/* The other way is over too: the owner closes now, which says it as well. */
+	if (back->over || to->shutdown_done)
 		return;
 	to->shutdown_wanted = to->shutdown_done = true;
 	(void)to->transport->shutdown(to);

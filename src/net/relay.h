@@ -16,8 +16,8 @@ struct relay_ops {
 	/* Bytes moved since the last call, for counters; at most once a turn. */
 	void (*on_moved)(struct relay *relay, uint64_t a_to_b, uint64_t b_to_a);
 	/*
-	 * Both directions have ended (FIN passed on both ways), or one side broke: *error tells, ERROR_NONE for a good end. The
-	 * relay is gone with it; the connections are the owner's again, have no ops, and are good to be closed, reset or lingered.
+	 * Both directions have ended, or one side broke: *error tells, ERROR_NONE for a good end. The relay is gone with it; the connections are the
+	 * owner's again, have no ops, and are to be closed, or reset where it broke. (The FIN of the last direction to end is what closing sends.)
 	 */
 	void (*on_done)(struct relay *relay, const struct error *error);
 };

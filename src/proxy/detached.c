@@ -16,7 +16,10 @@ struct detached_room {
 	struct timer timer;
 };
 
-/* What is left of an exchange. Its texts follow it: who asked, for what, where that is. */
+/* Who asked, for what, where that is; by which parent, from which address. */
+enum text { TEXT_USER, TEXT_AUTHORITY, TEXT_SERVER, TEXT_PARENT, TEXT_SOURCE, TEXTS };
+
+/* What is left of an exchange. Its texts follow it. */
 struct detached {
 	struct link link;
 	struct worker *worker;
@@ -28,11 +31,11 @@ struct detached {
 	uint64_t seen_ms; /* loop clock: of the last bytes */
 	uint64_t in, out;
 	struct span rule; /* the snapshot's */
-	const struct rule_actions *actions;
 	struct loop_task retire;
+	uint32_t exit; /* RULE_NONE: none */
 	uint16_t status;
-	uint16_t authority_len, server_len, user_len;
-	uint8_t method, version, scheme;
+	uint16_t lens[TEXTS];
+	uint8_t version, scheme;
 	char texts[];
 };
 
@@ -45,38 +48,51 @@ static struct detached_room *detached_room(const struct worker *worker)
 
 static size_t detached_size(const struct detached *detached)
 {
-	return sizeof(*detached) + detached->authority_len + detached->server_len + detached->user_len;
+	size_t size = sizeof(*detached);
+
+	for (unsigned i = 0; i < TEXTS; i++)
+		size += detached->lens[i];
+	return size;
 }
 
-static char *put_text(char *at, struct span text, uint16_t *len)
+static void put_texts(struct detached *detached, const struct span texts[TEXTS])
 {
-	*len = (uint16_t)text.len;
-	if (text.len)
-		memcpy(at, text.at, text.len);
-	return at + text.len;
+	char *at = detached->texts;
+
+	for (unsigned i = 0; i < TEXTS; i++) {
+		detached->lens[i] = (uint16_t)texts[i].len;
+		if (texts[i].len)
+			memcpy(at, texts[i].at, texts[i].len);
+		at += texts[i].len;
+	}
 }
 
-static struct span get_text(const char **at, uint16_t len)
+static struct span get_text(const struct detached *detached, enum text which)
 {
-	struct span text = span_make(*at, len);
+	const char *at = detached->texts;
 
-	*at += len;
-	return text;
+	for (unsigned i = 0; i < (unsigned)which; i++)
+		at += detached->lens[i];
+	return span_make(at, detached->lens[which]);
 }
 
 /* NULL: out of memory, or texts that no record holds. */
 static struct detached *detached_new(const struct exchange *x, const struct proxy_exchange *p)
 {
-	struct span texts[] = {p->authority, p->server_text, p->forward.user};
+	const struct forward_exchange *forward = &p->forward;
+	const struct span texts[TEXTS] = {
+		[TEXT_USER] = forward->user,          [TEXT_AUTHORITY] = p->authority,
+		[TEXT_SERVER] = p->server_text,       [TEXT_PARENT] = forward->parent,
+		[TEXT_SOURCE] = forward->source_text,
+	};
 	size_t size = sizeof(struct detached);
-	struct detached *detached;
 
-	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
+	for (unsigned i = 0; i < TEXTS; i++) {
 		if (texts[i].len > UINT16_MAX)
 			return NULL;
 		size += texts[i].len;
 	}
-	detached = memory_alloc(x->worker->memory, size);
+	struct detached *detached = memory_alloc(x->worker->memory, size);
 	if (!detached)
 		return NULL;
 	*detached = (struct detached){
@@ -86,16 +102,13 @@ static struct detached *detached_new(const struct exchange *x, const struct prox
 		.seen_ms = x->worker->loop.now,
 		.in = x->request_body.total,
 		.out = x->response_body.total,
-		.rule = p->forward.verdict.name,
-		.actions = p->forward.verdict.actions,
+		.rule = forward->verdict.name,
+		.exit = forward->way.bound || forward->way.interface ? forward->exit : RULE_NONE,
 		.status = x->response.status,
-		.method = x->request.method,
 		.version = x->request.version,
-		.scheme = (uint8_t)p->forward.scheme,
+		.scheme = (uint8_t)forward->scheme,
 	};
-	char *at = put_text(detached->texts, texts[0], &detached->authority_len);
-	at = put_text(at, texts[1], &detached->server_len);
-	(void)put_text(at, texts[2], &detached->user_len);
+	put_texts(detached, texts);
 	return detached;
 }
 
@@ -109,7 +122,7 @@ static void detached_log(const struct detached *detached, const struct error *er
 		.client = &client,
 		.state = EXCHANGE_OVER,
 		.tunnel = true,
-		.request = {.method = detached->method,
+		.request = {.method = HTTP_METHOD_CONNECT,
 			    .method_text = SPAN("CONNECT"),
 			    .target_form = HTTP_TARGET_AUTHORITY,
 			    .version = detached->version},
@@ -123,17 +136,20 @@ static void detached_log(const struct detached *detached, const struct error *er
 		.exchange = &x,
 		.listener = detached->listener,
 		.origin = {.client = detached->claim.address},
-		.forward = {.scheme = (enum rule_scheme)detached->scheme,
+		.authority = get_text(detached, TEXT_AUTHORITY),
+		.server_text = get_text(detached, TEXT_SERVER),
+		.forward = {.user = get_text(detached, TEXT_USER),
+			    .scheme = (enum rule_scheme)detached->scheme,
 			    .verdict = {.outcome = VERDICT_ALLOW,
 					.reason = detached->rule.len ? VERDICT_BY_RULE : VERDICT_BY_DEFAULT,
-					.name = detached->rule,
-					.actions = detached->actions}},
+					.name = detached->rule},
+			    .parent = get_text(detached, TEXT_PARENT),
+			    .way = {.bound = detached->exit != RULE_NONE},
+			    .exit = detached->exit,
+			    .source_text = get_text(detached, TEXT_SOURCE)},
 	};
-	const char *at = detached->texts;
 
-	p.authority = x.request.authority = get_text(&at, detached->authority_len);
-	p.server_text = get_text(&at, detached->server_len);
-	p.forward.user = get_text(&at, detached->user_len);
+	x.request.authority = p.authority;
 	access_log_write(&x, &p);
 }
 
@@ -273,7 +289,8 @@ bool detached_begin(struct exchange *x, struct proxy_exchange *p)
 	struct raw_tunnel tunnel;
 
 	/* What counts against an allowance does so until it ends. */
-	if (p->listener->face != PROXY_FORWARD || p->forward.allowed || !raw_may_leave(x))
+	if (p->listener->face != PROXY_FORWARD || x->request.method != HTTP_METHOD_CONNECT ||
+	    p->forward.allowed || !raw_may_leave(x))
 		return false;
 	struct detached *detached = detached_new(x, p);
 	if (!detached)

@@ -123,17 +123,20 @@ static bool has_traffic(const struct snapshot *snapshot)
 	return false;
 }
 
-/* Nobody comes in whom the listener's own authority does not vouch for. */
+/* Nobody comes in who has not logged in, or whom the listener's own authority does not vouch for. */
 static bool knows_clients(const struct snapshot_listener *listener)
 {
+	if (listener->users && !listener->users->open)
+		return true;
 	return listener->tls && listener->tls->settings->clients.verify == TLS_CLIENT_REQUIRED;
 }
 
 static void check_exposure(const struct snapshot *snapshot, struct diagnostics *diagnostics)
 {
 	const struct forward_settings *settings = snapshot->settings.forward.items;
-	const char *remedy = diagnostics->file ? "name its clients in \"sources\", or say \"open: true\"" :
-						 "--open says that this is wanted";
+	const char *remedy = diagnostics->file ?
+				     "name its clients in \"sources\" or \"users\", or say \"open: true\"" :
+				     "--open says that this is wanted";
 
 	for (size_t i = 0; i < snapshot->listener_count; i++) {
 		const struct snapshot_listener *listener = &snapshot->listeners[i];

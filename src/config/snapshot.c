@@ -7,8 +7,12 @@
 #include "config/check.h"
 #include "config/exits.h"
 #include "config/files.h"
+#include "config/lists.h"
 #include "config/parents.h"
+#include "config/rules.h"
+#include "config/servers_tls.h"
 #include "config/upstreams.h"
+#include "config/users.h"
 #include "mask/edit.h"
 #include "mask/template.h"
 
@@ -86,15 +90,15 @@ static void compile_reverse(struct snapshot *snapshot, struct snapshot_listener 
 		say_out_of_memory(diagnostics);
 }
 
-static void compile_forward(struct snapshot *snapshot, struct snapshot_listener *listener,
+static void compile_forward(struct snapshot *snapshot, struct snapshot_listener *listener, const char *base,
 			    struct diagnostics *diagnostics)
 {
 	const struct forward_settings *settings =
 		(const struct forward_settings *)snapshot->settings.forward.items + listener->index;
-	unsigned before = diagnostics->errors;
 
 	listener->mask = (enum forward_mask)settings->mask;
 	listener->socks = settings->socks;
+	trust_bind(snapshot, listener, &settings->trust, base, diagnostics);
 	exits_bind(snapshot, listener, settings, diagnostics);
 	listener->allowance = RULE_NONE;
 	if (settings->allowance.len && !allowances_find(&snapshot->settings.allowances, &settings->allowance,
@@ -103,9 +107,7 @@ static void compile_forward(struct snapshot *snapshot, struct snapshot_listener 
 	listener->intercept = (enum listener_intercept)settings->intercept;
 	listener->intercept_destination = (enum intercept_destination)settings->intercept_destination;
 	intercept_check(settings, diagnostics);
-	listener->rules = rules_compile(settings, &snapshot->arena, diagnostics);
-	if (!listener->rules && diagnostics->errors == before)
-		say_out_of_memory(diagnostics);
+	rules_bind(snapshot, listener, settings, &snapshot->arena, diagnostics);
 }
 
 static void compile_tcp(struct snapshot *snapshot, struct snapshot_listener *listener,
@@ -132,7 +134,8 @@ static void compile_listener(struct snapshot *snapshot, struct snapshot_listener
 	case SNAPSHOT_FORWARD:
 		listener->place = forward[index].place;
 		compile_entrance(snapshot, listener, &forward[index].entrance, base, diagnostics);
-		compile_forward(snapshot, listener, diagnostics);
+		compile_forward(snapshot, listener, base, diagnostics);
+		users_bind(snapshot, listener, base, diagnostics);
 		break;
 	case SNAPSHOT_REVERSE:
 		listener->place = reverse[index].place;
@@ -168,6 +171,8 @@ static bool snapshot_compile(struct snapshot *snapshot, const char *base, struct
 	if (!upstreams_plan(snapshot, base, diagnostics) || !parents_plan(snapshot, base, diagnostics))
 		return false;
 	allowances_check(&settings->allowances, diagnostics);
+	if (!lists_load(snapshot, base, diagnostics))
+		return false;
 	snapshot->exits = exits_compile(&settings->exits, &snapshot->arena, diagnostics);
 	if (!snapshot->exits)
 		return false;
@@ -245,12 +250,15 @@ void snapshot_release(struct snapshot *snapshot)
 	for (size_t i = 0; i < snapshot->listener_count && snapshot->listeners; i++) {
 		router_free(snapshot->listeners[i].router);
 		rules_free(snapshot->listeners[i].rules);
+		users_unbind(&snapshot->listeners[i]);
+		tls_trust_release(snapshot->listeners[i].trust);
 		tcp_router_free(snapshot->listeners[i].tcp);
 		if (snapshot->listeners[i].tls)
 			listener_tls_unload(snapshot->listeners[i].tls);
 	}
 	upstreams_release(snapshot);
 	parents_release(snapshot);
+	lists_release(snapshot);
 	tls_trust_release(snapshot->system_trust);
 	struct memory *memory = snapshot->arena.memory;
 	arena_fini(&snapshot->arena);

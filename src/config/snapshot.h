@@ -5,6 +5,7 @@
 #ifndef GUISE_CONFIG_SNAPSHOT_H
 #define GUISE_CONFIG_SNAPSHOT_H
 
+#include "account/accounts.h"
 #include "config/settings.h"
 #include "config/tls.h"
 #include "core/diagnostic.h"
@@ -12,6 +13,7 @@
 #include "mask/forwarded.h"
 #include "net/address.h"
 #include "net/peers.h"
+#include "route/lists.h"
 #include "route/router.h"
 #include "route/rule.h"
 #include "route/tcp_route.h"
@@ -41,6 +43,8 @@ struct snapshot_listener {
 
 	bool socks;                        /* forward */
 	enum forward_mask mask;            /* forward */
+	struct tls_trust *trust; /* forward: by whom certificates of origins are signed; NULL: nobody is believed */
+	struct accounts_plan *users; /* forward: NULL: nobody has to log in */
 	struct rules *rules;               /* forward: `sources` and `rules` */
 	uint32_t allowance;                /* forward: an index in settings.allowances, or RULE_NONE */
 	uint32_t exit;                     /* forward: an index in the snapshot's exits, or RULE_NONE */
@@ -63,6 +67,7 @@ struct snapshot {
 	const struct upstream_settings *upstreams; /* a route's group is an index here */
 	struct upstream_plan *plans;               /* one for each of them */
 	size_t upstream_count;
+	struct lists lists;             /* of settings.lists */
 	struct parent_plans parents;    /* what a rule's `proxy` names: indexes here */
 	struct tls_trust *system_trust; /* the system's certificates, if anything needs them; else NULL */
 	const struct exit_plan *exits;  /* one for each of settings.exits */

@@ -29,6 +29,7 @@ enum error_source {
 	ROW(TARGET_PROHIBITED, "target_prohibited", CLIENT, 403, "destination_ip_prohibited", "the target's address is not public")            \
 	ROW(NO_ROUTE, "no_route", CLIENT, 404, "destination_not_found", "no route matches")                                                    \
 	ROW(METHOD_NOT_ALLOWED, "method_not_allowed", CLIENT, 405, "http_request_denied", "method not allowed here")                           \
+	ROW(LOGIN_REQUIRED, "login_required", CLIENT, 407, "http_request_denied", "this proxy asks for a user and a password")                      \
 	ROW(REQUEST_TIMEOUT, "request_timeout", CLIENT, 408, "http_request_error", "the request did not arrive in time")                       \
 	ROW(BODY_TOO_LARGE, "body_too_large", CLIENT, 413, "http_request_error", "request body too large")                                     \
 	ROW(TARGET_TOO_LONG, "target_too_long", CLIENT, 414, "http_request_error", "request line too long")                                    \
@@ -40,6 +41,7 @@ enum error_source {
 	ROW(TOO_MANY_REQUESTS, "too_many_requests", CLIENT, 429, "http_request_denied", "too many requests in too short a time")               \
 	ROW(TOO_MANY_AT_A_TIME, "too_many_at_a_time", CLIENT, 429, "http_request_denied", "too many requests or tunnels at a time")            \
 	ROW(QUOTA_SPENT, "quota_spent", CLIENT, 429, "http_request_denied", "the quota is used up")                                            \
+	ROW(LOGIN_BRAKED, "login_braked", CLIENT, 429, "http_request_denied", "too many wrong logins: try again later")                           \
 	ROW(HEAD_TOO_LARGE, "head_too_large", CLIENT, 431, "http_request_error", "request fields too large")                                   \
 	ROW(CODING_UNKNOWN, "coding_unknown", CLIENT, 501, "http_request_error", "transfer coding not implemented")                            \
 	ROW(PROTOCOL_UNKNOWN, "protocol_unknown", CLIENT, 501, "http_request_error", "protocol of an extended CONNECT not implemented")        \

@@ -34,11 +34,12 @@ static enum phase_result forward_target(struct exchange *x, struct proxy_exchang
 {
 	struct http_head *request = &x->request;
 
+	if (p->listener->intercept != INTERCEPT_OFF)
+		return intercept_target(x, p);
 	switch (request->target_form) {
 	case HTTP_TARGET_ABSOLUTE:
-		if (!span_equal(request->scheme, SPAN("http")))
-			return phase_fail(x, ERROR_BAD_TARGET, "https targets need CONNECT");
-		p->forward.scheme = RULE_HTTP;
+		p->forward.secure = span_equal(request->scheme, SPAN("https"));
+		p->forward.scheme = p->forward.secure ? RULE_HTTPS : RULE_HTTP;
 		return PHASE_NEXT;
 	case HTTP_TARGET_AUTHORITY:
 		p->forward.scheme = forward_tunnel_scheme(request);
@@ -96,8 +97,10 @@ struct error forward_refusal(struct proxy_exchange *p, const struct guard_verdic
 
 	p->detail = arena_copy(&x->arena, span_of(verdict->text));
 	p->forward.verdict = verdict->verdict;
-	if (verdict->outcome == GUARD_RULE)
+	if (verdict->outcome == GUARD_RULE) {
+		p->hint = verdict->verdict.client_reason;
 		return error_make(ERROR_DENIED, NULL);
+	}
 	if (x->request.host.ip_family != ADDRESS_NONE)
 		p->hint = p->detail;
 	return error_make(ERROR_TARGET_PROHIBITED,
@@ -113,6 +116,8 @@ struct guard_verdict forward_judge(const struct exchange *x, const struct proxy_
 		return guard_judge(p->listener->rules, p->listener->own, &query);
 	struct guard_verdict verdict = {.verdict = rules_judge(p->listener->rules, &query)};
 	verdict.outcome = verdict.verdict.outcome == VERDICT_DENY ? GUARD_RULE : GUARD_ALLOW;
+	if (verdict.outcome == GUARD_RULE)
+		verdict_describe(&verdict.verdict, verdict.text);
 	return verdict;
 }
 
@@ -148,6 +153,7 @@ bool forward_mask_response_of(struct exchange *x, struct proxy_exchange *p)
 const struct phase forward_phases[] = {
 	{"identify", forward_identify},
 	{"target", forward_target},
+	{"authenticate", forward_authenticate},
 	{"admit", forward_admit},
 	{"loop", phase_loop},
 	{"access", forward_access},

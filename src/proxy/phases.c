@@ -3,6 +3,7 @@
  */
 #include "proxy/proxy.h"
 
+#include "exchange/raw.h"
 #include "proxy/mirror.h"
 #include "proxy/proxy_internal.h"
 
@@ -69,10 +70,12 @@ struct template_context proxy_template_context(const struct exchange *x, const s
 /* Waits for no server any more, and holds none. */
 static void proxy_cancel(struct proxy_exchange *p)
 {
-	if (p->listener->face == PROXY_FORWARD)
+	if (p->listener->face == PROXY_FORWARD) {
+		forward_authenticate_cancel(p);
 		forward_cancel(p);
-	else
+	} else {
 		hand_over_cancel(p);
+	}
 }
 
 struct proxy_exchange *proxy_attach(struct exchange *x)
@@ -146,6 +149,9 @@ static void proxy_on_response(struct exchange *x)
 	if (p->listener->face == PROXY_REVERSE && !http_status_is_interim(x->response.status) &&
 	    hand_over_on_answer(x, p))
 		return;
+	if (p->listener->face == PROXY_FORWARD && !http_status_is_interim(x->response.status) &&
+	    forward_on_answer(x, p))
+		return;
 	if (!http_status_is_interim(x->response.status))
 		good = p->listener->face == PROXY_FORWARD ? forward_mask_response_of(x, p) :
 							    reverse_mask_response(x, p) && reverse_stick(x, p);
@@ -187,6 +193,10 @@ static void proxy_on_refused(struct exchange *x, const struct error *error)
 		return;
 	}
 	proxy_cancel(p);
+	if (p->listener->face == PROXY_FORWARD && raw_stream_is(x->down)) {
+		intercept_refuse(x, error);
+		return;
+	}
 	if (p->listener->face == PROXY_TCP) {
 		exchange_abort(x, error); /* in whatever it speaks, we have no word for it */
 		return;

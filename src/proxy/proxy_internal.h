@@ -7,9 +7,10 @@
 #include "mask/template.h"
 #include "proxy/hand_over.h"
 #include "proxy/proxy.h"
-#include "upstream/connector.h"
+#include "upstream/path.h"
 
 struct allowed;
+struct authentication;
 struct forward_bind;
 struct mirror;
 struct tunnel;
@@ -23,10 +24,16 @@ struct forward_exchange {
 	struct span parent;     /* by which it went, as the configuration calls it, for logs; empty: none */
 	struct net_way way;     /* by which its connections leave: see forward_choose_way */
 	uint32_t exit; /* whose way that is, while way.bound or way.interface; else it means nothing */
+	struct address judged;  /* by_address: the target */
+	bool secure;     /* the target is spoken to over TLS: https, or what a secret asks for */
+	bool absolute;   /* the parent was asked as it is, and not for a tunnel */
+	bool by_address; /* its rule is known now, and sends what was looked up through parents */
+	uint8_t left_parents;        /* that broke the connection without an answer */
 	struct span source_text;     /* of the connection, for logs; empty: none was asked for */
-	struct allowed *allowed;     /* what it has of allowances; NULL: there are none for it */
 	struct forward_bind *bind;   /* BIND waits for its peer; NULL: there is none */
 	const struct udp_tally *udp; /* of an association; NULL: it is none */
+	struct authentication *authentication; /* its password is being verified; NULL: it is not */
+	struct allowed *allowed;     /* what it has of allowances; NULL: there are none for it */
 };
 
 /* x->proxy, in the exchange's arena. */
@@ -50,7 +57,7 @@ struct proxy_exchange {
 	bool reused;             /* the try is on a connection that had served before */
 	bool fresh;              /* the next one must not be */
 	union {
-		struct connector connector; /* forward */
+		struct path up_path;        /* forward */
 		struct hand_over hand_over; /* reverse, tcp */
 	};
 
@@ -128,6 +135,19 @@ struct error forward_refusal(struct proxy_exchange *p, const struct guard_verdic
 struct guard_verdict forward_judge(const struct exchange *x, const struct proxy_exchange *p);
 WARN_UNUSED bool forward_mask_response_of(struct exchange *x, struct proxy_exchange *p);
 
+/* intercept.c: of listeners that intercept. Instead of the phase of the same name */
+enum phase_result intercept_target(struct exchange *x, struct proxy_exchange *p);
+/*
+ * Where connections go to where they were on the way to (`intercept_destination: original`): of the addresses of the name that the client gave, that one alone. How
+ * many are left, at the beginning; with none *error says why. Other listeners' are left alone.
+ */
+unsigned intercept_filter(struct proxy_exchange *p, struct address *addresses, unsigned count,
+			  struct error *error);
+/* The same of a connection that is there already, to this address. */
+bool intercept_may_reuse(const struct proxy_exchange *p, const struct address *peer);
+/* A connection without heads is refused: the client learns as much as its protocol can tell. */
+void intercept_refuse(struct exchange *x, const struct error *error);
+
 /* forward_way.c */
 /*
  * By which exit a new connection leaves: p->forward.way. Once p->forward.verdict is final for the address that it goes to, and once for each new
@@ -162,11 +182,17 @@ bool forward_goes_direct(const struct rule_actions *actions);
 /* forward_udp.c */
 enum phase_result forward_udp_begin(struct exchange *x, struct proxy_exchange *p);
 
+/* authenticate.c */
+enum phase_result forward_authenticate(struct exchange *x, struct proxy_exchange *p);
+void forward_authenticate_cancel(struct proxy_exchange *p);
+
 /* forward_hand_over.c */
 /* The other end of a CONNECT or a BIND is there: the reply, and then it is a tunnel. */
 void forward_open_tunnel(struct exchange *x, struct proxy_exchange *p, struct conn *conn);
 enum phase_result forward_hand_over(struct exchange *x, struct proxy_exchange *p);
 void forward_on_up_failed(struct exchange *x, struct proxy_exchange *p, const struct error *error);
+/* The head of a final response has come. True: it is not handed on, and the exchange has ended with an error. */
+WARN_UNUSED bool forward_on_answer(struct exchange *x, struct proxy_exchange *p);
 void forward_cancel(struct proxy_exchange *p); /* waits for nothing any more */
 
 /* tcp.c */

@@ -2,6 +2,7 @@
  * Answers of our own: errors in the form that the client reads best, and the answer to TRACE. What they say of a failure never names what the
  * mask hides.
  */
+#include "account/accounts.h"
 #include "proxy/proxy_internal.h"
 
 void reply_begin(struct exchange *x, unsigned status)
@@ -100,6 +101,12 @@ static bool reply_error_fields(struct exchange *x, const struct proxy_exchange *
 	    !http_fields_add_known(fields, HTTP_FIELD_CONTENT_TYPE, span_of(reply_types[form])) ||
 	    !http_fields_add_known(fields, HTTP_FIELD_CACHE_CONTROL, SPAN("no-store")) ||
 	    !tls_policy_response(x, p, fields))
+		return false;
+	if (error_status(error) == 407 && !http_fields_add_known(fields, HTTP_FIELD_PROXY_AUTHENTICATE,
+								 accounts_challenge(x->service->accounts)))
+		return false;
+	if (error_status(error) == 407 &&
+	    !http_fields_add_known(fields, HTTP_FIELD_PROXY_AUTHENTICATE, accounts_challenge(x->service->accounts)))
 		return false;
 	if (error_status(error) == 405 &&
 	    !http_fields_add(fields, HTTP_FIELD_OTHER, SPAN("Allow"), reverse_allow))

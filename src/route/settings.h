@@ -11,6 +11,7 @@
 #ifndef GUISE_ROUTE_SETTINGS_H
 #define GUISE_ROUTE_SETTINGS_H
 
+#include "account/settings.h"
 #include "tls/settings.h"
 
 /* What a listener's `http2` says, in the order of the choices. */
@@ -149,8 +150,10 @@ struct forward_settings {
 	int mask; /* enum forward_mask of mask/forward_mask.h: transparent anonymous elite */
 	bool open;
 	bool socks; /* SOCKS is spoken beside HTTP */
+	struct users_settings users;
 	struct setting_strings sources;
 	struct setting_list rules; /* struct rule_settings */
+	struct setting_string trust; /* PEM: by whom certificates of origins are signed; empty: the system's store */
 	struct setting_string allowance; /* of `allowances`, where a rule names none; empty: without a bound */
 	struct setting_string exit; /* of `exits`, where a rule names none; empty: as the system chooses */
 	int intercept;              /* enum listener_intercept */

@@ -9,7 +9,7 @@ static const char *const mask_choices[] = {"transparent", "anonymous", "elite", 
 static const char *const intercept_choices[] = {"off", "redirect", "tproxy", NULL};
 static const char *const destination_choices[] = {"name", "original", NULL};
 
-static const char *check_network(const char *text, size_t len)
+const char *settings_check_network(const char *text, size_t len)
 {
 	struct network network;
 
@@ -17,81 +17,6 @@ static const char *check_network(const char *text, size_t len)
 		return NULL;
 	return "not an address or network: write 192.0.2.1, 10.0.0.0/8 or 2001:db8::/32, with the bits after the prefix zero";
 }
-
-static const char *check_ports(const char *text, size_t len)
-{
-	uint16_t first, last;
-
-	return rule_ports_parse(span_make(text, len), &first, &last);
-}
-
-static const struct setting match_rows[] = {
-	{
-		.key = "domains",
-		.kind = SETTING_STRINGS,
-		.offset = offsetof(struct rule_match_settings, domains),
-		.summary = "Names that are asked for: `shop.example` exactly, `*.shop.example` every name below it at any depth, "
-			   "`.shop.example` both. Never compared with a target given as an address.",
-		.example = "[ads.example, \"*.tracker.example\"]",
-	},
-	{
-		.key = "addresses",
-		.kind = SETTING_NETWORKS,
-		.offset = offsetof(struct rule_match_settings, addresses),
-		.check = check_network,
-		.summary = "Addresses or networks of targets, compared with the address that is then connected to. In an `allow` they also "
-			   "open addresses that are not public; nothing else does.",
-		.example = "[10.20.0.0/16, \"fd00::/8\"]",
-	},
-	{
-		.key = "ports",
-		.kind = SETTING_STRINGS,
-		.offset = offsetof(struct rule_match_settings, ports),
-		.check = check_ports,
-		.summary = "Ports of targets, or ranges of ports.",
-		.example = "[80, 443, \"6000-6100\"]",
-	},
-	{
-		.key = "methods",
-		.kind = SETTING_STRINGS,
-		.offset = offsetof(struct rule_match_settings, methods),
-		.check = settings_check_token,
-		.summary = "Request methods in their spelling; CONNECT is what tunnels are asked for with.",
-		.example = "[CONNECT]",
-	},
-	{
-		.key = "sources",
-		.kind = SETTING_NETWORKS,
-		.offset = offsetof(struct rule_match_settings, sources),
-		.check = check_network,
-		.summary = "Addresses or networks of clients.",
-		.example = "[192.0.2.0/24]",
-	},
-	{.key = NULL},
-};
-
-const struct setting rule_rows[] = {
-	{
-		.key = "allow",
-		.kind = SETTING_STRUCT,
-		.offset = offsetof(struct rule_settings, allow),
-		.rows = match_rows,
-		.place_offset = offsetof(struct rule_settings, allow_place),
-		.summary = "Lets requests pass for which all of the given conditions hold; `{}` holds for every request. A rule has "
-			   "either `allow` or `deny`.",
-		.example = "{domains: [\"*.shop.example\"], ports: [80, 443]}",
-	},
-	{
-		.key = "deny",
-		.kind = SETTING_STRUCT,
-		.offset = offsetof(struct rule_settings, deny),
-		.rows = match_rows,
-		.place_offset = offsetof(struct rule_settings, deny_place),
-		.summary = "Refuses, with 403, requests for which all of the given conditions hold.",
-		.example = "{ports: [25]}",
-	},
-	{.key = NULL},
-};
 
 const struct setting forward_rows[] = {
 	{
@@ -175,12 +100,31 @@ const struct setting forward_rows[] = {
 		.example = "slow",
 	},
 	{
+		.key = "users",
+		.kind = SETTING_STRUCT,
+		.offset = offsetof(struct forward_settings, users),
+		.rows = users_rows,
+		.place_offset = offsetof(struct forward_settings, users.place),
+		.shorthand = "file",
+		.summary = "Who may use this listener ([users.md](users.md)): by password, by certificate, by network. With it, whoever is none of "
+			   "them is answered with 407 and asked for a password. A path alone is the file of passwords.",
+		.example = "{file: users.htpasswd, groups: groups.txt, networks: {printers: 10.1.7.0/24}}",
+	},
+	{
 		.key = "sources",
 		.kind = SETTING_NETWORKS,
 		.offset = offsetof(struct forward_settings, sources),
-		.check = check_network,
+		.check = settings_check_network,
 		.summary = "Addresses or networks of clients that may use this listener; others are answered with 403. Default: all.",
 		.example = "[192.0.2.0/24, \"2001:db8:1::/48\"]",
+	},
+	{
+		.key = "trust",
+		.kind = SETTING_TEXT,
+		.offset = offsetof(struct forward_settings, trust),
+		.summary = "A PEM file with the authorities that may sign certificates of origins, where Guise itself speaks TLS with them: for "
+			   "`https` targets in absolute-form, and for secrets that ask for TLS. Without it, the system's store.",
+		.example = "ca.pem",
 	},
 	{
 		.key = "rules",

@@ -55,6 +55,7 @@ static void listener_prepare(struct server *server, struct bound *bound)
 			    .timeouts = &settings->timeouts,
 			    .scheme = origin->tls ? SPAN("https") : SPAN("http"),
 			    .local = bound->address,
+			    .accounts = user_files_accounts(server, origin),
 			    .owner = &bound->listener},
 		.face = face,
 		.text = span_of(bound->text),
@@ -71,15 +72,16 @@ static void listener_prepare(struct server *server, struct bound *bound)
 		.rules = origin->rules,
 		.own = &server->own,
 		.mask = origin->mask,
-		.exits = server->exits,
+		.trust = origin->trust,
 		.allowances = server->allowances,
 		.allowance = origin->allowance,
+		.exits = server->exits,
 		.exit = origin->exit,
 		.intercept = origin->intercept,
 		.intercept_destination = origin->intercept_destination,
 		.tcp = origin->tcp,
 	};
-	if (origin->socks)
+	if (origin->socks && origin->intercept == INTERCEPT_OFF)
 		bound->listener.service.beside = &socks_beside;
 	bound->listener.plain = bound->listener.service;
 	bound->listener.plain.ops = &proxy_plain_ops;
@@ -123,7 +125,8 @@ bool listeners_prepare(struct server *server)
 
 	server->exits = exits_new(&server->arena, snapshot->exits, snapshot->settings.exits.count);
 	server->allowances = allowances_new(&server->memory, &snapshot->settings.allowances, NULL);
-	if (!server->exits || !server->allowances || !own_prepare(server))
+	if (!user_files_init(server) || !server->exits || !server->allowances ||
+	    !own_prepare(server))
 		return false;
 	for (size_t i = 0; i < server->bound_count; i++) {
 		via_prepare(server, &server->bound[i]);

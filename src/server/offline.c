@@ -3,8 +3,8 @@
  */
 #include "server/offline.h"
 
-#include "server/own.h"
 #include "account/allowance.h"
+#include "server/own.h"
 #include "server/server_internal.h"
 #include "tls/server.h"
 
@@ -76,6 +76,7 @@ void offline_free(struct offline *offline)
 	if (offline->working)
 		worker_fini(worker);
 	fleet_free(server->fleet);
+	user_files_fini(server);
 	allowances_free(server->allowances);
 	own_fini(server);
 	map_fini(&server->hosts);

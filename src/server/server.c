@@ -8,6 +8,7 @@
 #include "server/control.h"
 #include "server/own.h"
 #include "server/server_internal.h"
+#include "upstream/parent.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -126,7 +127,8 @@ static bool workers_prepare(struct server *server)
 
 	server->fleet = fleet_new(&server->memory, snapshot->plans, snapshot->upstream_count,
 				  server->worker_count, NULL);
-	if (!server->fleet)
+	server->parents = parents_new(&server->memory, &server->snapshot->parents);
+	if (!server->fleet || !server->parents)
 		return false;
 	if (server->own.servers)
 		fleet_keep_addresses(server->fleet, server->own.servers);
@@ -181,9 +183,10 @@ static bool signal_to_end(struct server *server, const sigset_t *set, int wait_m
 		signal = wait_ms < 0 ? sigwaitinfo(set, NULL) : sigtimedwait(set, NULL, &wait);
 		if (signal == SIGHUP) {
 			log_say(server->ring, LOG_WARNING,
-				"SIGHUP: certificates and lists of servers are looked at; the configuration is read again by a restart alone");
+				"SIGHUP: certificates, users and lists of servers are looked at; the configuration is read again by a restart alone");
 			certificates_look(server);
 			server_files_look(server);
+			user_files_look(server);
 		}
 	} while (signal == SIGHUP || (signal < 0 && errno == EINTR));
 	return signal > 0;
@@ -191,11 +194,13 @@ static bool signal_to_end(struct server *server, const sigset_t *set, int wait_m
 
 static void run_until_told(struct server *server, const sigset_t *set)
 {
-	bool cut = false, watched = certificates_watched(server) || server_files_watched(server);
+	bool cut = false, watched = certificates_watched(server) || server_files_watched(server) ||
+				    user_files_watched(server);
 	unsigned looks = 0;
 
 	while (!signal_to_end(server, set, watched ? FILES_LOOK_MS : -1)) {
 		server_files_look(server);
+		user_files_look(server);
 		if (++looks % CERTIFICATES_LOOKS == 0)
 			certificates_look(server);
 	}
@@ -224,7 +229,7 @@ static bool server_init(struct server *server)
 	server->ring = log_ring_new(server->log, LOG_RING);
 	if (server->ring && listeners_prepare(server) && certificates_init(server) &&
 	    server_files_init(server) && resolver_prepare(server) && workers_prepare(server) &&
-	    workers_start(server))
+	    user_files_start(server) && workers_start(server))
 		return true;
 	fprintf(stderr, "guise: cannot start: %s\n", errno ? strerror(errno) : "out of memory");
 	return false;
@@ -235,11 +240,14 @@ static void server_fini(struct server *server)
 	for (unsigned i = 0; server->workers && i < server->worker_count; i++)
 		worker_thread_join(&server->workers[i]);
 	control_join(server->control);
+	user_files_stop(server);
 	/* No thread is left that could post a letter. */
 	control_free(server->control);
 	for (unsigned i = 0; server->workers && i < server->worker_count; i++)
 		worker_thread_fini(&server->workers[i]);
 	fleet_free(server->fleet);
+	user_files_fini(server);
+	parents_free(server->parents);
 	allowances_free(server->allowances);
 	own_fini(server);
 	certificates_fini(server);

@@ -72,8 +72,10 @@ struct server {
 	struct map hosts; /* what /etc/hosts said */
 	struct clients clients;
 	struct fleet *fleet;
+	struct parents *parents;
 	struct certificates *certificates;
 	struct server_files *files; /* lists of servers */
+	struct user_files *users;   /* accounts of listeners */
 	struct server_worker *workers;
 	unsigned worker_count;
 	struct control *control;
@@ -124,6 +126,26 @@ void certificates_look(struct server *server);
 WARN_UNUSED bool server_files_init(struct server *server); /* false: out of memory */
 bool server_files_watched(const struct server *server);    /* there are any */
 void server_files_look(struct server *server);
+
+/* user_files.c: the accounts of listeners, and their files. Main thread; _init before workers are made, _stop when they have ended, and before their mailboxes go. */
+WARN_UNUSED bool user_files_init(struct server *server); /* false: out of memory */
+struct accounts *user_files_accounts(const struct server *server,
+				     const struct snapshot_listener *origin); /* NULL: nobody has to log in */
+WARN_UNUSED bool user_files_start(struct server *server);                     /* false: no threads */
+void user_files_stop(struct server *server);
+void user_files_fini(struct server *server);
+bool user_files_watched(const struct server *server); /* there are any */
+void user_files_look(struct server *server);
+
+/* user_files.c: the accounts of listeners, and their files. Main thread; _init before workers are made, _stop when they have ended, and before their mailboxes go. */
+WARN_UNUSED bool user_files_init(struct server *server);                        /* false: out of memory */
+struct accounts *user_files_accounts(const struct server *server,
+				     const struct snapshot_listener *origin); /* NULL: nobody has to log in */
+WARN_UNUSED bool user_files_start(struct server *server);                       /* false: no threads */
+void user_files_stop(struct server *server);
+void user_files_fini(struct server *server);
+bool user_files_watched(const struct server *server); /* there are any */
+void user_files_look(struct server *server);
 
 /* banner.c */
 void banner_print(const struct server *server, bool quiet);

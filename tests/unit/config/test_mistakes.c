@@ -723,12 +723,12 @@ static const struct mistake {
 	{
 		"open proxy",
 		"forward: [{listen: 0.0.0.0:3128}]\n",
-		"c:1:20: on 0.0.0.0:3128 this would be an open proxy, for anybody who can reach it: name its clients in \"sources\", or say \"open: true\"\n",
+		"c:1:20: on 0.0.0.0:3128 this would be an open proxy, for anybody who can reach it: name its clients in \"sources\" or \"users\", or say \"open: true\"\n",
 	},
 	{
 		"open proxy on all",
 		"forward: [{listen: ':3128'}]\n",
-		"c:1:20: on :3128 this would be an open proxy, for anybody who can reach it: name its clients in \"sources\", or say \"open: true\"\n",
+		"c:1:20: on :3128 this would be an open proxy, for anybody who can reach it: name its clients in \"sources\" or \"users\", or say \"open: true\"\n",
 	},
 	{
 		"nothing to do",

@@ -1,0 +1,242 @@
+/*
+ * The accounts of listeners, and the files that they come from: looked at every second, read here on the main thread, since reading waits for the
+ * disk. New users take the place of the old ones at once; each worker gets a letter, and when the last one is opened, no worker is in the turn any
+ * more in which it may have looked at the old ones, which then go.
+ */
+#include "server/server_internal.h"
+
+#include "config/users.h"
+
+/* What is known of the files of one listener. */
+struct user_files_watch {
+	const struct snapshot_listener *origin;
+	struct accounts *accounts;
+	uint64_t loaded, node; /* signatures of what is in use; of which files those are */
+	uint64_t seen;         /* at the last look */
+	uint64_t failed;       /* of what could not be used, and was complained about; 0: none */
+	bool missing;          /* complained about */
+};
+
+struct user_files {
+	struct brake *brake; /* the process's; NULL: nobody has to log in */
+	size_t count;
+	struct user_files_watch watches[];
+};
+
+/* ---- life ---- */
+
+bool user_files_init(struct server *server)
+{
+	const struct snapshot *snapshot = server->snapshot;
+	struct user_files *files = arena_zalloc(
+		&server->arena, 1, sizeof(*files) + snapshot->listener_count * sizeof(files->watches[0]));
+
+	server->users = files;
+	if (!files)
+		return false;
+	for (size_t i = 0; i < snapshot->listener_count; i++) {
+		const struct snapshot_listener *origin = &snapshot->listeners[i];
+		struct user_files_watch *watch = &files->watches[files->count];
+		uint64_t node;
+		if (!origin->users)
+			continue;
+		if (!files->brake)
+			files->brake = brake_new(&server->memory);
+		if (!files->brake)
+			return false;
+		uint64_t now = users_signature(origin->users, &node);
+		*watch = (struct user_files_watch){
+			.origin = origin,
+			.accounts = accounts_new(&server->memory, origin->users, files->brake),
+			.loaded = origin->users->signature,
+			.node = now == origin->users->signature ? node : 0,
+			.seen = origin->users->signature,
+		};
+		if (!watch->accounts)
+			return false;
+		files->count++;
+	}
+	return true;
+}
+
+struct accounts *user_files_accounts(const struct server *server, const struct snapshot_listener *origin)
+{
+	for (size_t i = 0; i < server->users->count; i++)
+		if (server->users->watches[i].origin == origin)
+			return server->users->watches[i].accounts;
+	return NULL;
+}
+
+bool user_files_start(struct server *server)
+{
+	for (size_t i = 0; i < server->users->count; i++)
+		if (!accounts_start(server->users->watches[i].accounts))
+			return false;
+	return true;
+}
+
+void user_files_stop(struct server *server)
+{
+	for (size_t i = 0; server->users && i < server->users->count; i++)
+		accounts_stop(server->users->watches[i].accounts);
+}
+
+void user_files_fini(struct server *server)
+{
+	if (!server->users)
+		return;
+	for (size_t i = 0; i < server->users->count; i++)
+		accounts_free(server->users->watches[i].accounts);
+	brake_free(server->users->brake);
+	server->users = NULL;
+}
+
+bool user_files_watched(const struct server *server)
+{
+	for (size_t i = 0; i < server->users->count; i++) {
+		const struct users_settings *settings = server->users->watches[i].origin->users->settings;
+		if (settings->file.len || settings->groups.len)
+			return true;
+	}
+	return false;
+}
+
+/* ---- new users ---- */
+
+/* To one worker: the old users, until it has ended the turn in which it may look at them. Freed where it is opened. */
+struct users_letter {
+	struct letter letter;
+	struct memory *memory;
+	struct users *users;
+};
+
+static void on_users(struct letter *letter, void *owner)
+{
+	struct users_letter *self = CONTAINER_OF(letter, struct users_letter, letter);
+
+	users_release(self->users);
+	memory_free(self->memory, self, sizeof(*self));
+}
+
+static void letters_free(struct letter *first)
+{
+	while (first) {
+		struct letter *next = first->next;
+		on_users(first, NULL);
+		first = next;
+	}
+}
+
+/* A letter for each worker, chained and without users yet; false: out of memory. */
+static bool letters_new(struct server *server, struct letter **first)
+{
+	*first = NULL;
+	for (unsigned i = 0; i < server->worker_count; i++) {
+		struct users_letter *letter = memory_alloc(&server->memory, sizeof(*letter));
+		if (!letter) {
+			letters_free(*first);
+			return false;
+		}
+		*letter = (struct users_letter){
+			.letter = {.open = on_users, .next = *first},
+			.memory = &server->memory,
+		};
+		*first = &letter->letter;
+	}
+	return true;
+}
+
+/* Takes the users over. False: out of memory, and nothing has changed. */
+static bool users_publish(struct server *server, struct accounts *accounts, struct users *users)
+{
+	struct letter *letter, *next;
+
+	if (!letters_new(server, &letter))
+		return false;
+	struct users *old = accounts_replace(accounts, users);
+	for (unsigned i = 0; letter; letter = next, i++) {
+		next = letter->next;
+		CONTAINER_OF(letter, struct users_letter, letter)->users = old ? users_retain(old) : NULL;
+		mailbox_post(&server->workers[i].worker.mailbox, letter);
+	}
+	users_release(old);
+	return true;
+}
+
+/* ---- looking ---- */
+
+static void complain(const struct server *server, const struct diagnostics *diagnostics)
+{
+	const struct diagnostic *first = diagnostics->first;
+
+	while (first && first->warning)
+		first = first->next;
+	if (!first)
+		log_say(server->ring, LOG_ERROR, "users: out of memory: the old ones stay in use");
+	else if (first->place.line == 0 || !first->file)
+		log_say(server->ring, LOG_ERROR, "users: %s: the old ones stay in use", first->text);
+	else
+		log_say(server->ring, LOG_ERROR, "users: %s:%u:%u: %s%s: the old ones stay in use",
+			first->file, first->place.line, first->place.column, first->text,
+			diagnostics->errors > 1 ? " (and more)" : "");
+}
+
+enum files_result { FILES_TAKEN, FILES_MISTAKEN /* which was said */, FILES_NO_MEMORY };
+
+static enum files_result files_take(struct server *server, const struct user_files_watch *watch)
+{
+	const struct accounts_plan *plan = watch->origin->users;
+	struct diagnostics diagnostics;
+	struct arena arena;
+	enum files_result result = FILES_TAKEN;
+
+	arena_init(&arena, &server->memory, NULL, NULL, 0);
+	diagnostics_init(&diagnostics, &arena, NULL);
+	struct users *users = users_read(plan, &server->memory, &diagnostics);
+	size_t count = users ? users_count(users) : 0;
+	if (!users) {
+		complain(server, &diagnostics);
+		result = FILES_MISTAKEN;
+	} else if (!users_publish(server, watch->accounts, users)) {
+		users_release(users);
+		result = FILES_NO_MEMORY;
+	} else {
+		log_say(server->ring, LOG_INFO, "users of %s[%u] have changed: there are %zu with a password",
+			server_face_name(watch->origin->face), watch->origin->index, count);
+	}
+	arena_fini(&arena);
+	return result;
+}
+
+/* As with lists of servers: a file that takes the place of another counts at once, one that is written in place when it has settled. */
+static void watch_look(struct server *server, struct user_files_watch *watch)
+{
+	const struct accounts_plan *plan = watch->origin->users;
+	uint64_t node, after, signature = users_signature(plan, &node);
+	bool settled = signature == watch->seen || (node && node != watch->node);
+
+	watch->seen = signature;
+	if (signature == 0 && settled && !watch->missing)
+		log_say(server->ring, LOG_ERROR,
+			"users of %s[%u]: a file is not there: the old ones stay in use",
+			server_face_name(watch->origin->face), watch->origin->index);
+	watch->missing = signature == 0 && settled;
+	if (signature == 0 || signature == watch->loaded || signature == watch->failed || !settled)
+		return;
+	enum files_result result = files_take(server, watch);
+	if (users_signature(plan, &after) != signature)
+		return; /* changed meanwhile: the next look sees to that */
+	watch->node = node;
+	if (result == FILES_TAKEN)
+		watch->loaded = signature;
+	watch->failed = result == FILES_MISTAKEN ? signature : 0;
+}
+
+void user_files_look(struct server *server)
+{
+	for (size_t i = 0; i < server->users->count; i++) {
+		const struct users_settings *settings = server->users->watches[i].origin->users->settings;
+		if (settings->file.len || settings->groups.len)
+			watch_look(server, &server->users->watches[i]);
+	}
+}

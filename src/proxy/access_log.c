@@ -5,6 +5,7 @@
 #include "http/target.h"
 #include "proxy/hedge.h"
 #include "proxy/proxy_internal.h"
+#include "proxy/udp_internal.h"
 #include "upstream/exit.h"
 
 #include <inttypes.h>
@@ -13,7 +14,7 @@
 
 enum {
 	TEXT_MOST = 1024, /* of one thing that a peer chose, as it is written */
-	TEXTS_MOST = 16,  /* such things in a line */
+	TEXTS_MOST = 17,  /* such things in a line */
 	LINE_MOST = (TEXTS_MOST + 1) * TEXT_MOST,
 	ESCAPED_MOST = 6, /* bytes of one escape */
 	SCHEME_MOST = 16,
@@ -288,6 +289,17 @@ static void line_verdict(struct line *line, const struct exchange *x, const stru
 	line_member_if(line, SPAN(",\"source\":"), p->forward.source_text);
 }
 
+/* Of an association of SOCKS: what became of its datagrams, and why the first that was denied was. */
+static void line_udp(struct line *line, const struct udp_tally *tally)
+{
+	line_count(line, SPAN(",\"udp\":{\"sent\":"), tally->sent);
+	line_count(line, SPAN(",\"received\":"), tally->received);
+	line_count(line, SPAN(",\"denied\":"), tally->denied);
+	line_count(line, SPAN(",\"dropped\":"), tally->dropped);
+	line_member_if(line, SPAN(",\"denial\":"), tally->denial);
+	line_byte(line, '}');
+}
+
 /* What only a message of HTTP has. */
 static void line_request(struct line *line, const struct exchange *x, const struct proxy_exchange *p)
 {
@@ -341,6 +353,8 @@ static void line_json(struct line *line, const struct exchange *x, const struct 
 		line_count(line, SPAN(",\"tries\":"), p->hand_over.tries + 1);
 	if (p->listener->face == PROXY_REVERSE && hedge_was_used(p))
 		line_add(line, SPAN(",\"hedged\":true"));
+	if (p->forward.udp)
+		line_udp(line, p->forward.udp);
 	line_error(line, x, p);
 	line_add(line, SPAN("}\n"));
 }

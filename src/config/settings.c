@@ -30,6 +30,13 @@ static const char *check_exit(const char *text, size_t len)
 	return len > 64 ? "the name of an exit is longer than 64 bytes" : NULL;
 }
 
+static const char *check_list(const char *text, size_t len)
+{
+	if (len == 0)
+		return "the name of a list is empty";
+	return len > 64 ? "the name of a list is longer than 64 bytes" : NULL;
+}
+
 const struct setting settings_rows[] = {
 	{
 		.key = "name",
@@ -141,6 +148,18 @@ const struct setting settings_rows[] = {
 		.summary = "Ways out of this machine by name, for `exit` of forward listeners and their rules ([exits.md](exits.md)). A list alone "
 			   "is the list of addresses.",
 		.example = "{pool: {addresses: [192.0.2.1, 192.0.2.2]}, own: {prefix: \"2001:db8:1::/64\"}, wire: {interface: eth1}}",
+	},
+	{
+		.key = "lists",
+		.kind = SETTING_NAMED,
+		.offset = offsetof(struct settings, lists),
+		.rows = list_rows,
+		.item_size = sizeof(struct list_settings),
+		.place_offset = offsetof(struct list_settings, place),
+		.shorthand = "file",
+		.check = check_list,
+		.summary = "Long lists of names and networks by name, for `lists` of rules ([rules.md](rules.md)). A text alone is the file.",
+		.example = "{ads: ads.txt, malware: {file: /etc/guise/malware.hosts, format: hosts}}",
 	},
 	{
 		.key = "parents",

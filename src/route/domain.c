@@ -112,6 +112,11 @@ bool domain_set_add(struct domain_set *set, const struct domain_pattern *pattern
 	return map_put(&set->names, pattern->name, (void *)reach);
 }
 
+bool domain_set_has_exactly(const struct domain_set *set, struct span name)
+{
+	return name.len && (uintptr_t)map_get(&set->names, name) & DOMAIN_EXACT;
+}
+
 bool domain_set_has(const struct domain_set *set, struct span name)
 {
 	uint8_t lower[DOMAIN_MAX];

@@ -34,6 +34,8 @@ void domain_set_init(struct domain_set *set, struct memory *memory);
 void domain_set_fini(struct domain_set *set);
 WARN_UNUSED bool domain_set_add(struct domain_set *set, const struct domain_pattern *pattern); /* name borrowed */
 bool domain_set_has(const struct domain_set *set, struct span name); /* any case; trailing dot ignored */
+/* The name itself alone, which is in lower case: for literals, which nothing is above of. */
+bool domain_set_has_exactly(const struct domain_set *set, struct span name);
 
 /* The part of the name after its first dot, or an empty span. */
 struct span domain_parent(struct span name);

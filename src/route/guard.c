@@ -122,6 +122,7 @@ struct guard_verdict guard_judge(const struct rules *rules, const struct guard_o
 	verdict.verdict = rules_judge(rules, query);
 	if (verdict.verdict.outcome != VERDICT_ALLOW) {
 		verdict.outcome = GUARD_RULE;
+		verdict_describe(&verdict.verdict, verdict.text);
 		return verdict;
 	}
 	if (verdict.verdict.by_address)
@@ -141,21 +142,24 @@ struct guard_verdict guard_judge(const struct rules *rules, const struct guard_o
 }
 
 size_t guard_filter(const struct rules *rules, const struct guard_own *own, const struct rule_query *query,
-		    struct address *addresses, size_t count, struct guard_verdict *refused)
+		    struct address *addresses, size_t count, struct guard_verdict *verdict)
 {
+	struct guard_verdict first = {.outcome = GUARD_RULE};
 	size_t kept = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		struct rule_query one = *query;
-		struct guard_verdict verdict;
+		struct guard_verdict judged;
 
 		addresses[i].port = query->port;
 		one.address = &addresses[i];
-		verdict = guard_judge(rules, own, &one);
-		if (verdict.outcome == GUARD_ALLOW)
+		judged = guard_judge(rules, own, &one);
+		if (i == 0 || (kept == 0 && judged.outcome == GUARD_ALLOW))
+			first = judged;
+		if (judged.outcome == GUARD_ALLOW && judged.verdict.rule == first.verdict.rule)
 			addresses[kept++] = addresses[i];
-		else if (i == 0 && refused)
-			*refused = verdict;
 	}
+	if (verdict)
+		*verdict = first;
 	return kept;
 }

@@ -45,14 +45,14 @@ enum guard_outcome {
 	GUARD_BROADCAST, /* of a network of this machine: ERROR_TARGET_PROHIBITED */
 };
 
-enum { GUARD_TEXT = 288 };
+enum { GUARD_TEXT = VERDICT_TEXT };
 
 struct guard_verdict {
 	enum guard_outcome outcome;
 	struct verdict verdict;              /* of the rules */
 	const struct special_range *special; /* GUARD_SPECIAL */
 	/* Why, and the rule that would open it, for the log (never for the peer): "10.1.2.3 is not public (Private-Use, RFC 1918);
-	 * to open it, add a rule: allow: {addresses: [10.1.2.3]}". Empty for ALLOW. */
+	 * to open it, add a rule: allow: {addresses: [10.1.2.3]}", or what denies it, as verdict_describe has it. Empty for ALLOW. */
 	char text[GUARD_TEXT];
 };
 
@@ -62,9 +62,10 @@ struct guard_verdict guard_judge(const struct rules *rules, const struct guard_o
 
 /*
  * Of `count` resolved addresses keeps, in order, those that may be connected to, and returns how many; they get
- * query->port. query->address is not read. When none is left, *refused (may be NULL) is the verdict on the first.
+ * query->port. query->address is not read. All that are kept are allowed by the same rule, that of the first, so that what it says of the
+ * way holds for each. *verdict (may be NULL) is the one on the first that is kept, or, when none is left, on the first of all.
  */
 size_t guard_filter(const struct rules *rules, const struct guard_own *own, const struct rule_query *query,
-		    struct address *addresses, size_t count, struct guard_verdict *refused);
+		    struct address *addresses, size_t count, struct guard_verdict *verdict);
 
 #endif

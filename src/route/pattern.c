@@ -24,8 +24,8 @@ static void release(struct pattern *pattern)
 	pcre2_code_free(pattern->code);
 }
 
-struct pattern *pattern_compile(struct pattern_list *list, struct span text, struct setting_place place,
-				struct diagnostics *diagnostics)
+static struct pattern *compile(struct pattern_list *list, struct span text, uint32_t options,
+			       struct setting_place place, struct diagnostics *diagnostics)
 {
 	struct pattern *pattern = arena_zalloc(diagnostics->arena, 1, sizeof(*pattern));
 	PCRE2_UCHAR why[128];
@@ -35,7 +35,7 @@ struct pattern *pattern_compile(struct pattern_list *list, struct span text, str
 
 	if (!pattern)
 		goto memory;
-	pattern->code = pcre2_compile(text.at, text.len, OPTIONS, &error, &offset, NULL);
+	pattern->code = pcre2_compile(text.at, text.len, OPTIONS | options, &error, &offset, NULL);
 	if (!pattern->code) {
 		pcre2_get_error_message(error, why, sizeof(why));
 		diagnostics_error(diagnostics, place, "pattern \"%.*s\": %s, at its character %zu",
@@ -60,6 +60,18 @@ memory:
 		release(pattern);
 	diagnostics_error(diagnostics, place, "out of memory");
 	return NULL;
+}
+
+struct pattern *pattern_compile(struct pattern_list *list, struct span text, struct setting_place place,
+				struct diagnostics *diagnostics)
+{
+	return compile(list, text, 0, place, diagnostics);
+}
+
+struct pattern *pattern_compile_whole(struct pattern_list *list, struct span text, struct setting_place place,
+				      struct diagnostics *diagnostics)
+{
+	return compile(list, text, PCRE2_ANCHORED | PCRE2_ENDANCHORED, place, diagnostics);
 }
 
 void pattern_list_free(struct pattern_list *list)

@@ -39,6 +39,9 @@ struct pattern_list {
 /* Compiles `text` (without the "~") into the list. NULL after a diagnostic with the offset of the mistake. */
 WARN_UNUSED struct pattern *pattern_compile(struct pattern_list *list, struct span text,
 					    struct setting_place place, struct diagnostics *diagnostics);
+/* The same for one that has to match the whole subject, whatever is in it. */
+WARN_UNUSED struct pattern *pattern_compile_whole(struct pattern_list *list, struct span text,
+						  struct setting_place place, struct diagnostics *diagnostics);
 void pattern_list_free(struct pattern_list *list);
 
 /* Matches anywhere in the subject unless the pattern is anchored. Bytes, not UTF-8. `groups` may be NULL. */

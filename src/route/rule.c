@@ -1,41 +1,13 @@
 /*
- * Forward rules: compiled with the snapshot, judged on any thread.
+ * Forward rules, judged: on any thread, without waiting for anything.
  */
-#include "route/rule.h"
+#include "route/rule_internal.h"
 
-#include "http/field.h"
-#include "route/domain.h"
+#include <stdio.h>
 
-static const struct rule_actions no_actions = {.exit = RULE_NONE, .allowance = RULE_NONE};
-
-struct port_range {
-	uint16_t first, last;
-};
-
-struct network_list {
-	struct network *items;
-	size_t count;
-};
-
-/* One rule. A condition without members is not given, and holds. */
-struct rule {
-	bool allow;
-	struct setting_place place;
-	struct span name;
-	struct rule_actions actions;
-	struct domain_set domains;
-	struct network_list addresses, sources;
-	struct port_range *ports;
-	size_t port_count;
-	struct span *methods;
-	size_t method_count;
-};
-
-struct rules {
-	struct rule *items;
-	size_t count;
-	bool any_allow;
-	struct network_list sources; /* of the listener */
+static const char *const scheme_names[] = {
+	[RULE_HTTP] = "http",   [RULE_HTTPS] = "https", [RULE_TUNNEL] = "tunnel",
+	[RULE_SOCKS] = "socks", [RULE_UDP] = "udp",
 };
 
 const char *rule_ports_parse(struct span text, uint16_t *first, uint16_t *last)
@@ -57,164 +29,25 @@ const char *rule_ports_parse(struct span text, uint16_t *first, uint16_t *last)
 	return NULL;
 }
 
-static bool compile_networks(const struct setting_strings *given, struct arena *arena,
-			     struct diagnostics *diagnostics, struct network_list *list)
+bool rule_scheme_parse(struct span text, enum rule_scheme *scheme)
 {
-	bool good = true;
-
-	list->items = arena_zalloc(arena, given->count, sizeof(*list->items));
-	if (!list->items) {
-		diagnostics_error(diagnostics, given->place, "out of memory");
-		return false;
-	}
-	for (size_t i = 0; i < given->count; i++) {
-		const struct setting_string *item = &given->items[i];
-
-		if (network_parse(span_make(item->text, item->len), &list->items[list->count])) {
-			list->count++;
+	for (size_t i = 0; i < ARRAY_LENGTH(scheme_names); i++) {
+		if (!span_equal(text, span_of(scheme_names[i])))
 			continue;
-		}
-		diagnostics_error(diagnostics, item->place, "\"%s\" is not an address or network", item->text);
-		good = false;
+		*scheme = (enum rule_scheme)i;
+		return true;
 	}
-	return good;
+	return false;
 }
 
-static bool compile_domains(const struct setting_strings *given, struct arena *arena,
-			    struct diagnostics *diagnostics, struct rule *rule)
+/* ---- one condition ---- */
+
+static enum rule_holds holds_if(bool holds)
 {
-	bool good = true;
-
-	for (size_t i = 0; i < given->count; i++) {
-		const struct setting_string *item = &given->items[i];
-		struct domain_pattern pattern;
-		const char *wrong = domain_pattern_parse(span_make(item->text, item->len), arena, &pattern);
-
-		if (!wrong && pattern.literal)
-			diagnostics_warning(
-				diagnostics, item->place,
-				"domain \"%s\" is an address: it holds only where that is what is asked for, and opens "
-				"nothing; \"addresses\" names addresses",
-				item->text);
-		if (!wrong && !domain_set_add(&rule->domains, &pattern))
-			wrong = "out of memory";
-		if (wrong) {
-			diagnostics_error(diagnostics, item->place, "domain \"%s\": %s", item->text, wrong);
-			good = false;
-		}
-	}
-	return good;
+	return holds ? RULE_HOLDS : RULE_HOLDS_NOT;
 }
 
-static bool compile_ports(const struct setting_strings *given, struct arena *arena,
-			  struct diagnostics *diagnostics, struct rule *rule)
-{
-	bool good = true;
-
-	rule->ports = arena_zalloc(arena, given->count, sizeof(*rule->ports));
-	if (!rule->ports) {
-		diagnostics_error(diagnostics, given->place, "out of memory");
-		return false;
-	}
-	for (size_t i = 0; i < given->count; i++) {
-		const struct setting_string *item = &given->items[i];
-		struct port_range *range = &rule->ports[rule->port_count];
-		const char *wrong =
-			rule_ports_parse(span_make(item->text, item->len), &range->first, &range->last);
-
-		if (!wrong) {
-			rule->port_count++;
-			continue;
-		}
-		diagnostics_error(diagnostics, item->place, "port \"%s\": %s", item->text, wrong);
-		good = false;
-	}
-	return good;
-}
-
-static bool compile_methods(const struct setting_strings *given, struct arena *arena,
-			    struct diagnostics *diagnostics, struct rule *rule)
-{
-	bool good = true;
-
-	rule->methods = arena_zalloc(arena, given->count, sizeof(*rule->methods));
-	if (!rule->methods) {
-		diagnostics_error(diagnostics, given->place, "out of memory");
-		return false;
-	}
-	for (size_t i = 0; i < given->count; i++) {
-		const struct setting_string *item = &given->items[i];
-
-		rule->methods[rule->method_count] = span_make(item->text, item->len);
-		if (http_is_token(rule->methods[rule->method_count])) {
-			rule->method_count++;
-			continue;
-		}
-		diagnostics_error(diagnostics, item->place, "method \"%s\" is not a token", item->text);
-		good = false;
-	}
-	return good;
-}
-
-static bool compile_rule(const struct rule_settings *settings, unsigned index, struct arena *arena,
-			 struct diagnostics *diagnostics, struct rule *rule)
-{
-	bool allow = settings->allow_place.line != 0, deny = settings->deny_place.line != 0, good;
-	const struct rule_match_settings *match = allow ? &settings->allow : &settings->deny;
-
-	rule->allow = allow;
-	rule->place = settings->place;
-	if (allow == deny) {
-		diagnostics_error(diagnostics, settings->place, "a rule has either \"allow\" or \"deny\"");
-		return false;
-	}
-	rule->actions = no_actions;
-	rule->name = arena_format(arena, "rule %u (line %u)", index + 1, settings->place.line);
-	if (!rule->name.at) {
-		diagnostics_error(diagnostics, settings->place, "out of memory");
-		return false;
-	}
-	good = compile_domains(&match->domains, arena, diagnostics, rule);
-	good = compile_networks(&match->addresses, arena, diagnostics, &rule->addresses) && good;
-	good = compile_networks(&match->sources, arena, diagnostics, &rule->sources) && good;
-	good = compile_ports(&match->ports, arena, diagnostics, rule) && good;
-	return compile_methods(&match->methods, arena, diagnostics, rule) && good;
-}
-
-struct rules *rules_compile(const struct forward_settings *settings, struct arena *arena,
-			    struct diagnostics *diagnostics)
-{
-	const struct rule_settings *items = settings->rules.items;
-	struct rules *rules = arena_zalloc(arena, 1, sizeof(*rules));
-	bool good;
-
-	if (rules)
-		rules->items = arena_zalloc(arena, settings->rules.count, sizeof(*rules->items));
-	if (!rules || !rules->items) {
-		diagnostics_error(diagnostics, settings->place, "out of memory");
-		return NULL;
-	}
-	rules->count = settings->rules.count;
-	for (size_t i = 0; i < rules->count; i++)
-		domain_set_init(&rules->items[i].domains, arena->memory);
-	good = compile_networks(&settings->sources, arena, diagnostics, &rules->sources);
-	for (size_t i = 0; i < rules->count; i++) {
-		good = compile_rule(&items[i], (unsigned)i, arena, diagnostics, &rules->items[i]) && good;
-		rules->any_allow = rules->any_allow || rules->items[i].allow;
-	}
-	if (good)
-		return rules;
-	rules_free(rules);
-	return NULL;
-}
-
-void rules_free(struct rules *rules)
-{
-	for (size_t i = 0; rules && i < rules->count; i++)
-		domain_set_fini(&rules->items[i].domains);
-}
-
-static bool contains(const struct network_list *list, const struct address *address)
+static bool has_address(const struct network_list *list, const struct address *address)
 {
 	for (size_t i = 0; address && i < list->count; i++) {
 		if (network_contains(&list->items[i], address))
@@ -223,40 +56,172 @@ static bool contains(const struct network_list *list, const struct address *addr
 	return false;
 }
 
-static bool port_matches(const struct rule *rule, uint16_t port)
+static bool has_word(const struct word_list *words, struct span word)
 {
-	for (size_t i = 0; i < rule->port_count; i++) {
-		if (port >= rule->ports[i].first && port <= rule->ports[i].last)
+	for (size_t i = 0; i < words->count; i++) {
+		if (span_equal(words->items[i], word))
 			return true;
 	}
-	return rule->port_count == 0;
+	return false;
 }
 
-static bool method_matches(const struct rule *rule, struct span method)
+enum rule_holds rule_users_hold(const struct rule *rule, const struct rule_query *query)
 {
-	for (size_t i = 0; i < rule->method_count; i++) {
-		if (span_equal(rule->methods[i], method))
-			return true;
+	return holds_if(rule->users.count == 0 || (query->user.len && has_word(&rule->users, query->user)));
+}
+
+enum rule_holds rule_groups_hold(const struct rule *rule, const struct rule_query *query)
+{
+	if (rule->groups.count == 0)
+		return RULE_HOLDS;
+	for (size_t i = 0; query->in_group && query->user.len && i < rule->groups.count; i++) {
+		if (query->in_group(query->accounts, query->user, rule->groups.items[i]))
+			return RULE_HOLDS;
 	}
-	return rule->method_count == 0;
+	return RULE_HOLDS_NOT;
 }
 
-enum rule_answer { RULE_NO, RULE_YES, RULE_UNKNOWN };
-
-/* UNKNOWN: all holds but the address, which is not known yet. */
-static enum rule_answer rule_matches(const struct rule *rule, const struct rule_query *query)
+enum rule_holds rule_sources_hold(const struct rule *rule, const struct rule_query *query)
 {
-	if (!port_matches(rule, query->port) || !method_matches(rule, query->method))
-		return RULE_NO;
-	if (rule->sources.count > 0 && !contains(&rule->sources, query->source))
-		return RULE_NO;
-	if (rule->domains.names.count > 0 && !domain_set_has(&rule->domains, query->host))
-		return RULE_NO;
+	return holds_if(rule->sources.count == 0 || has_address(&rule->sources, query->source));
+}
+
+enum rule_holds rule_domains_hold(const struct rule *rule, const struct rule_judge *judge)
+{
+	const struct rule_domains *domains = &rule->domains;
+
+	if (domains->pattern_count == 0 && domains->glob_count == 0)
+		return RULE_HOLDS;
+	if (judge->host.labels ? domain_set_has(&domains->set, host_name_text(&judge->host)) :
+				 domain_set_has_exactly(&domains->set, host_name_text(&judge->host)))
+		return RULE_HOLDS;
+	for (size_t i = 0; i < domains->glob_count; i++) {
+		if (domain_glob_has(&domains->globs[i], &judge->host))
+			return RULE_HOLDS;
+	}
+	return RULE_HOLDS_NOT;
+}
+
+/* What the match needs of memory is here, and from the heap only where the pattern is one that the interpreter has to help with. */
+enum rule_holds rule_regex_holds(const struct rule *rule, struct rule_judge *judge)
+{
+	uint8_t room[768];
+	struct arena arena;
+	struct pattern_scratch scratch = {.arena = &arena};
+	enum pattern_result result = PATTERN_NO;
+
+	if (rule->regex.count == 0)
+		return RULE_HOLDS;
+	if (judge->host.len == 0)
+		return RULE_HOLDS_NOT;
+	arena_init(&arena, judge->rules->memory, NULL, room, sizeof(room));
+	for (size_t i = 0; i < rule->regex.count && result == PATTERN_NO; i++)
+		result = pattern_match(rule->regex.items[i], host_name_text(&judge->host), &scratch, NULL);
+	arena_fini(&arena);
+	judge->gave_up = result == PATTERN_LIMIT || result == PATTERN_MEMORY;
+	return holds_if(result == PATTERN_YES);
+}
+
+enum rule_holds rule_lists_hold(const struct rule *rule, struct rule_judge *judge)
+{
+	const struct address *address = judge->query->address;
+	enum rule_holds holds = RULE_HOLDS_NOT;
+
+	if (rule->lists.count == 0)
+		return RULE_HOLDS;
+	for (size_t i = 0; i < rule->lists.count; i++) {
+		const struct domain_list *table = list_table(rule->lists.items[i]);
+
+		if (domain_list_has_name(table, &judge->host) ||
+		    (address && domain_list_has_address(table, address))) {
+			judge->list = rule->lists.items[i];
+			return RULE_HOLDS;
+		}
+		if (!address && domain_list_has_networks(table))
+			holds = RULE_HOLDS_UNKNOWN;
+	}
+	return holds;
+}
+
+enum rule_holds rule_addresses_hold(const struct rule *rule, const struct rule_query *query)
+{
 	if (rule->addresses.count == 0)
-		return RULE_YES;
-	if (!query->address)
-		return RULE_UNKNOWN;
-	return contains(&rule->addresses, query->address) ? RULE_YES : RULE_NO;
+		return RULE_HOLDS;
+	return query->address ? holds_if(has_address(&rule->addresses, query->address)) : RULE_HOLDS_UNKNOWN;
+}
+
+enum rule_holds rule_ports_hold(const struct rule *rule, const struct rule_query *query)
+{
+	for (size_t i = 0; i < rule->ports.count; i++) {
+		if (query->port >= rule->ports.items[i].first && query->port <= rule->ports.items[i].last)
+			return RULE_HOLDS;
+	}
+	return holds_if(rule->ports.count == 0);
+}
+
+enum rule_holds rule_methods_hold(const struct rule *rule, const struct rule_query *query)
+{
+	return holds_if(rule->methods.count == 0 || has_word(&rule->methods, query->method));
+}
+
+enum rule_holds rule_schemes_hold(const struct rule *rule, const struct rule_query *query)
+{
+	return holds_if(rule->schemes == 0 || rule->schemes >> query->scheme & 1);
+}
+
+enum rule_holds rule_times_hold(const struct rule *rule, const struct rule_judge *judge)
+{
+	for (size_t i = 0; i < rule->times.count; i++) {
+		if (week_time_has(&rule->times.items[i], judge->minute))
+			return RULE_HOLDS;
+	}
+	return holds_if(rule->times.count == 0);
+}
+
+enum rule_holds rule_listeners_hold(const struct rule *rule, const struct rule_query *query)
+{
+	return holds_if(rule->listeners.count == 0 || has_word(&rule->listeners, query->listener));
+}
+
+/* ---- all of them ---- */
+
+/* What needs nothing but the query, and costs least. */
+static bool request_holds(const struct rule *rule, const struct rule_judge *judge)
+{
+	const struct rule_query *query = judge->query;
+
+	return rule_ports_hold(rule, query) == RULE_HOLDS && rule_schemes_hold(rule, query) == RULE_HOLDS &&
+	       rule_methods_hold(rule, query) == RULE_HOLDS && rule_users_hold(rule, query) == RULE_HOLDS &&
+	       rule_times_hold(rule, judge) == RULE_HOLDS && rule_sources_hold(rule, query) == RULE_HOLDS &&
+	       rule_listeners_hold(rule, query) == RULE_HOLDS && rule_groups_hold(rule, query) == RULE_HOLDS;
+}
+
+enum rule_holds rule_holds(const struct rule *rule, struct rule_judge *judge)
+{
+	enum rule_holds lists, addresses;
+
+	if (!request_holds(rule, judge) || rule_domains_hold(rule, judge) != RULE_HOLDS)
+		return RULE_HOLDS_NOT;
+	addresses = rule_addresses_hold(rule, judge->query);
+	if (addresses == RULE_HOLDS_NOT)
+		return RULE_HOLDS_NOT;
+	lists = rule_lists_hold(rule, judge);
+	if (lists == RULE_HOLDS_NOT || rule_regex_holds(rule, judge) != RULE_HOLDS)
+		return RULE_HOLDS_NOT;
+	return lists == RULE_HOLDS ? addresses : RULE_HOLDS_UNKNOWN;
+}
+
+/* ---- the verdict ---- */
+
+void rule_judge_start(struct rule_judge *judge, const struct rules *rules, const struct rule_query *query)
+{
+	judge->rules = rules;
+	judge->query = query;
+	judge->gave_up = false;
+	judge->list = NULL;
+	judge->minute = rules->by_time ? week_clock_tell(rules->clock, query->wall_ms) : 0;
+	if (rules->by_name)
+		host_name_read(&judge->host, query->host);
 }
 
 bool rules_source_allowed(const struct rules *rules, const struct address *source)
@@ -264,7 +229,53 @@ bool rules_source_allowed(const struct rules *rules, const struct address *sourc
 	/* Who may open a unix socket is what its file's permissions say. */
 	if (rules->sources.count == 0 || (source && source->family == ADDRESS_UNIX))
 		return true;
-	return contains(&rules->sources, source);
+	return has_address(&rules->sources, source);
+}
+
+static struct verdict verdict_by(const struct rule_judge *judge, const struct rule *rule)
+{
+	const struct setting_string *reason = &rule->settings->reason;
+	struct verdict verdict = {
+		.outcome = rule->allow && !judge->gave_up ? VERDICT_ALLOW : VERDICT_DENY,
+		.reason = judge->gave_up ? VERDICT_BY_EFFORT : VERDICT_BY_RULE,
+		.rule = (int)(rule - judge->rules->items),
+		.place = rule->settings->place,
+		.name = rule->name,
+		.client_reason = span_make(reason->text, reason->len),
+		.actions = rule->actions,
+		.by_address = rule->allow && rule->addresses.count > 0,
+		.by_method = rule->allow && rule->methods.count > 0,
+	};
+
+	if (rule->lists.count && judge->list)
+		verdict.list = span_make(judge->list->settings->name.text, judge->list->settings->name.len);
+	return verdict;
+}
+
+/* What the rules that would hold for some addresses would make of it. */
+struct maybe {
+	bool deny, allow;
+	const struct rule_actions *actions; /* of those that allow */
+	bool differ;                        /* they have different ones */
+};
+
+static void maybe_add(struct maybe *maybe, const struct rule *rule)
+{
+	if (!rule->allow) {
+		maybe->deny = true;
+		return;
+	}
+	maybe->differ = maybe->differ || (maybe->allow && maybe->actions != rule->actions);
+	maybe->actions = rule->actions;
+	maybe->allow = true;
+}
+
+/* Whether one of them would decide otherwise. */
+static bool maybe_matters(const struct maybe *maybe, const struct verdict *verdict)
+{
+	if (verdict->outcome == VERDICT_DENY)
+		return maybe->allow;
+	return maybe->deny || (maybe->allow && (maybe->differ || maybe->actions != verdict->actions));
 }
 
 struct verdict rules_judge(const struct rules *rules, const struct rule_query *query)
@@ -273,40 +284,58 @@ struct verdict rules_judge(const struct rules *rules, const struct rule_query *q
 		.outcome = rules->any_allow ? VERDICT_DENY : VERDICT_ALLOW,
 		.reason = VERDICT_BY_DEFAULT,
 		.rule = VERDICT_NO_RULE,
-		.actions = &no_actions,
+		.actions = &rule_no_actions,
 	};
-	bool maybe_allow = false, maybe_deny = false;
+	struct maybe maybe = {.deny = false};
+	struct rule_judge judge;
 
 	if (!rules_source_allowed(rules, query->source))
 		return (struct verdict){
 			.outcome = VERDICT_DENY, .reason = VERDICT_BY_SOURCE, .rule = VERDICT_NO_RULE};
+	rule_judge_start(&judge, rules, query);
 	for (size_t i = 0; i < rules->count; i++) {
-		const struct rule *rule = &rules->items[i];
-		enum rule_answer answer = rule_matches(rule, query);
+		enum rule_holds holds = rule_holds(&rules->items[i], &judge);
 
-		if (answer == RULE_UNKNOWN) {
-			maybe_allow = maybe_allow || rule->allow;
-			maybe_deny = maybe_deny || !rule->allow;
-		}
-		if (answer != RULE_YES)
+		if (judge.gave_up)
+			return verdict_by(&judge, &rules->items[i]);
+		if (holds == RULE_HOLDS_UNKNOWN)
+			maybe_add(&maybe, &rules->items[i]);
+		if (holds != RULE_HOLDS)
 			continue;
-		verdict = (struct verdict){
-			.outcome = rule->allow ? VERDICT_ALLOW : VERDICT_DENY,
-			.reason = VERDICT_BY_RULE,
-			.rule = (int)i,
-			.place = rule->place,
-			.name = rule->name,
-			.actions = &rule->actions,
-			.by_address = rule->allow && rule->addresses.count > 0,
-			.by_method = rule->allow && rule->method_count > 0,
-		};
+		verdict = verdict_by(&judge, &rules->items[i]);
 		break;
 	}
-	if ((verdict.outcome == VERDICT_ALLOW && maybe_deny) ||
-	    (verdict.outcome == VERDICT_DENY && maybe_allow))
+	if (maybe_matters(&maybe, &verdict))
 		return (struct verdict){.outcome = VERDICT_NEEDS_ADDRESS, .rule = VERDICT_NO_RULE};
 	return verdict;
 }
+
+size_t verdict_describe(const struct verdict *verdict, char out[VERDICT_TEXT])
+{
+	struct span name = span_first(verdict->name, size_min(verdict->name.len, 128));
+	struct span list = span_first(verdict->list, size_min(verdict->list.len, 128));
+	const char *text = "it depends on the address";
+
+	switch (verdict->reason) {
+	case VERDICT_BY_RULE:
+		if (verdict->rule == VERDICT_NO_RULE)
+			break;
+		return (size_t)snprintf(out, VERDICT_TEXT, "%.*s%s%.*s%s", SPAN_ARG(name),
+					list.len ? " (lists: " : "", SPAN_ARG(list), list.len ? ")" : "");
+	case VERDICT_BY_EFFORT:
+		return (size_t)snprintf(out, VERDICT_TEXT, "%.*s: a pattern of it took too many steps",
+					SPAN_ARG(name));
+	case VERDICT_BY_DEFAULT:
+		text = verdict->outcome == VERDICT_ALLOW ? "no rule denies it" : "no rule allows it";
+		break;
+	case VERDICT_BY_SOURCE:
+		text = "the client is not in \"sources\"";
+		break;
+	}
+	return (size_t)snprintf(out, VERDICT_TEXT, "%s", text);
+}
+
+/* ---- open proxies ---- */
 
 /* A list that holds every address limits nothing. */
 static bool limits(const struct network_list *sources)
@@ -330,7 +359,9 @@ bool rules_listener_exposed(const struct rules *rules, const struct address *lis
 	if (limits(&rules->sources))
 		return false;
 	for (size_t i = 0; i < rules->count; i++) {
-		if (rules->items[i].allow && !limits(&rules->items[i].sources))
+		const struct rule *rule = &rules->items[i];
+
+		if (rule->allow && !limits(&rule->sources) && rule->users.count == 0 && rule->groups.count == 0)
 			limited = false;
 	}
 	return !limited;

@@ -11,6 +11,7 @@ extern const char settings_http2_summary[], settings_proxy_protocol_summary[];
 extern const char *const settings_http2_choices[];
 
 const char *settings_check_token(const char *text, size_t len);
+const char *settings_check_network(const char *text, size_t len);
 
 #define ROW_TLS(settings)                                                                                    \
 	{                                                                                                    \

@@ -47,7 +47,9 @@ static bool try_compile(struct table *table, const struct given *given, size_t c
 		match->methods = words(table, given[i].methods);
 		match->sources = words(table, given[i].sources);
 	}
-	table->rules = rules_compile(&table->forward, &table->fixture.arena, &table->fixture.diagnostics);
+	struct rule_context context = {.arena = &table->fixture.arena,
+				       .diagnostics = &table->fixture.diagnostics};
+	table->rules = rules_compile(&table->forward, &context);
 	return table->rules != NULL;
 }
 

@@ -130,3 +130,12 @@ void servers_tls_release(struct tls_trust *trust, struct span certificate, struc
 	wipe(certificate); /* the key may be in it */
 	wipe(key);
 }
+
+void trust_bind(struct snapshot *snapshot, struct snapshot_listener *listener,
+		const struct setting_string *ca, const char *base, struct diagnostics *diagnostics)
+{
+	struct tls_files files = {snapshot, base, diagnostics};
+	const char *why;
+
+	listener->trust = ca->len ? servers_trust_read(&files, ca) : servers_trust_system(&files, &why);
+}

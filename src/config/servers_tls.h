@@ -25,4 +25,8 @@ struct tls_trust *servers_trust_read(const struct tls_files *files, const struct
 /* The system's, read once for the snapshot, and counted once more. NULL: *why tells. */
 struct tls_trust *servers_trust_system(const struct tls_files *files, const char **why);
 
+/* Of a forward listener: by whom certificates of origins are to be signed. Without the system's store it has none, which is no mistake. */
+void trust_bind(struct snapshot *snapshot, struct snapshot_listener *listener,
+		const struct setting_string *ca, const char *base, struct diagnostics *diagnostics);
+
 #endif

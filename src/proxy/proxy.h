@@ -18,6 +18,7 @@
 struct allowances;
 struct exits;
 struct tls_server;
+struct tls_trust;
 
 enum proxy_face {
 	PROXY_FORWARD,
@@ -54,6 +55,7 @@ struct proxy_listener {
 	const struct rules *rules;
 	const struct guard_own *own;
 	enum forward_mask mask;
+	struct tls_trust *trust;       /* by whom certificates of origins are signed; NULL: https targets are refused */
 	struct exits *exits;           /* of the process */
 	uint32_t exit;                 /* by which connections leave where the rule names none; EXIT_NONE */
 	struct allowances *allowances; /* of the process */

@@ -9,6 +9,7 @@
 #include "upstream/discovery.h"
 #include "upstream/health.h"
 #include "upstream/outlier.h"
+#include "upstream/parent_check.h"
 
 struct control {
 	struct worker worker;
@@ -19,6 +20,7 @@ struct control {
 	struct discovery *discovery;
 	struct health *health;
 	struct outliers *outliers;
+	struct parent_checks *parent_checks;
 	struct own *own;
 };
 
@@ -43,8 +45,10 @@ struct control *control_new(struct server *server)
 	control->discovery = discovery_start(&control->worker, server->fleet);
 	control->health = health_start(&control->worker);
 	control->outliers = outliers_start(&control->worker);
+	control->parent_checks = parent_checks_start(&control->worker);
 	control->own = own_start(&control->worker, server);
-	if (!control->discovery || !control->health || !control->outliers || !control->own)
+	if (!control->discovery || !control->health || !control->outliers || !control->parent_checks ||
+	    !control->own)
 		goto fail;
 	upstream_on_look(&control->worker, control_on_look, control);
 	return control;
@@ -147,6 +151,7 @@ void control_free(struct control *control)
 {
 	if (!control)
 		return;
+	parent_checks_stop(control->parent_checks);
 	own_stop(control->own);
 	outliers_stop(control->outliers);
 	health_stop(control->health);

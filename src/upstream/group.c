@@ -7,6 +7,7 @@
 #include "upstream/connections_internal.h"
 #include "upstream/group_internal.h"
 #include "upstream/origin.h"
+#include "upstream/origin_tls.h"
 #include "upstream/queue_internal.h"
 #include "upstream/room_internal.h"
 #include "upstream/secure_internal.h"
@@ -182,6 +183,7 @@ bool upstream_room_init(struct worker *worker, struct fleet *fleet)
 	room->size = size;
 	worker->slots[WORKER_SLOT_UPSTREAM] = room;
 	origins_init(&room->origins, worker);
+	list_init(&room->origin_trusts);
 	for (room->count = 0; room->count < count;) {
 		size_t i = room->count++;
 		if (!group_init(&room->groups[i], worker, fleet, i))
@@ -203,6 +205,8 @@ void upstream_room_fini(struct worker *worker)
 	loop_settle(&worker->loop);
 	for (size_t i = 0; i < room->count; i++)
 		group_fini(&room->groups[i]);
+	parents_detach(worker, room->parents);
+	origin_trusts_fini(worker, &room->origin_trusts);
 	memory_free(worker->memory, room, room->size);
 	worker->slots[WORKER_SLOT_UPSTREAM] = NULL;
 }

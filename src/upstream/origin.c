@@ -14,7 +14,9 @@ struct origin {
 
 enum {
 	ORIGIN_HOST_MOST = 255,
-	ORIGIN_KEY_MOST = 1 + 16 + 2 + ORIGIN_HOST_MOST, /* family, address, port, host */
+	ORIGIN_USER_MOST = 1024,
+	/* family, address, port, ways, trust, length of host, host, user */
+	ORIGIN_KEY_MOST = 1 + 16 + 2 + 4 + 4 + sizeof(void *) + 1 + ORIGIN_HOST_MOST + ORIGIN_USER_MOST,
 };
 
 static void origin_free(struct origin *origin)
@@ -63,20 +65,31 @@ void origins_drain(struct origins *origins)
 	}
 }
 
-/* Everything that must be equal for two requests to share a connection. */
-static size_t origin_key(uint8_t key[ORIGIN_KEY_MOST], const struct address *client, struct span host,
-			 uint16_t port)
+static uint8_t *key_put(uint8_t *to, const void *bytes, size_t len)
 {
-	struct address who = address_unmap(client);
-	size_t len = 0;
+	if (len)
+		memcpy(to, bytes, len);
+	return to + len;
+}
 
-	key[len++] = who.family;
-	memcpy(key + len, who.ip, sizeof(who.ip));
-	len += sizeof(who.ip);
-	key[len++] = (uint8_t)(port >> 8);
-	key[len++] = (uint8_t)port;
-	memcpy(key + len, host.at, host.len);
-	return len + host.len;
+/* The place as bytes; 0: it has names that are too long. */
+static size_t origin_key(uint8_t key[ORIGIN_KEY_MOST], const struct origin_place *place)
+{
+	struct address who = address_unmap(place->client);
+	uint8_t *to = key;
+
+	if (place->host.len > ORIGIN_HOST_MOST || place->user.len > ORIGIN_USER_MOST)
+		return 0;
+	*to++ = who.family;
+	to = key_put(to, who.ip, sizeof(who.ip));
+	to = key_put(to, &place->port, sizeof(place->port));
+	to = key_put(to, &place->via, sizeof(place->via));
+	to = key_put(to, &place->exit, sizeof(place->exit));
+	to = key_put(to, &place->trust, sizeof(place->trust));
+	*to++ = (uint8_t)place->host.len;
+	to = key_put(to, place->host.at, place->host.len);
+	to = key_put(to, place->user.at, place->user.len);
+	return (size_t)(to - key);
 }
 
 static struct origin *origin_new(struct origins *origins, struct span key)
@@ -96,26 +109,25 @@ static struct origin *origin_new(struct origins *origins, struct span key)
 	return NULL;
 }
 
-struct session *origin_take(struct worker *worker, const struct address *client, struct span host, uint16_t port)
+struct session *origin_take(struct worker *worker, const struct origin_place *place)
 {
 	struct origins *origins = &upstream_room(worker)->origins;
-	uint8_t key[ORIGIN_KEY_MOST];
+	uint8_t bytes[ORIGIN_KEY_MOST] UNINITIALISED;
+	struct span key = span_make(bytes, origin_key(bytes, place));
+	struct origin *origin = key.len ? map_get(&origins->map, key) : NULL;
 
-	if (host.len > ORIGIN_HOST_MOST)
-		return NULL;
-	struct origin *origin = map_get(&origins->map, span_make(key, origin_key(key, client, host, port)));
 	return origin ? session_pool_take(&origin->pool) : NULL;
 }
 
-struct session *origin_adopt(struct worker *worker, const struct address *client, struct span host,
-			     uint16_t port, struct conn *conn, const struct h1_client_settings *settings)
+struct session *origin_adopt(struct worker *worker, const struct origin_place *place, struct conn *conn,
+			     const struct h1_client_settings *settings)
 {
 	struct origins *origins = &upstream_room(worker)->origins;
-	uint8_t bytes[ORIGIN_KEY_MOST];
+	uint8_t bytes[ORIGIN_KEY_MOST] UNINITIALISED;
+	struct span key = span_make(bytes, origin_key(bytes, place));
 
-	if (host.len > ORIGIN_HOST_MOST || origins->map.count >= ORIGINS_MOST)
+	if (key.len == 0 || origins->map.count >= ORIGINS_MOST)
 		return NULL;
-	struct span key = span_make(bytes, origin_key(bytes, client, host, port));
 	struct origin *origin = map_get(&origins->map, key);
 	if (!origin)
 		origin = origin_new(origins, key);

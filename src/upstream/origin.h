@@ -1,6 +1,6 @@
 /*
- * Connections of the forward proxy that wait for reuse, by who asked and where they go: two clients never share one. An
- * origin exists as long as it has a connection. One worker's own.
+ * Connections of the forward proxy that wait for reuse, by who asked, where they go and on which way: two clients never share one, nor two users of one
+ * client. An origin exists as long as it has a connection. One worker's own.
  */
 #ifndef GUISE_UPSTREAM_ORIGIN_H
 #define GUISE_UPSTREAM_ORIGIN_H
@@ -8,12 +8,24 @@
 #include "core/map.h"
 #include "http/h1/client.h"
 #include "net/address.h"
+#include "tls/client.h"
 #include "upstream/session_pool.h"
 
 enum {
 	ORIGIN_KEEP = 128,    /* idle connections of one client to one place */
 	ORIGINS_IDLE = 1024,  /* idle connections of all clients to all places, on this worker */
 	ORIGINS_MOST = 65536, /* clients times places with a connection, on this worker */
+};
+
+/* Everything that must be equal for two requests to share a connection. Borrowed. */
+struct origin_place {
+	const struct address *client; /* port ignored */
+	struct span user;             /* who has proved to be it; empty: nobody */
+	struct span host;             /* empty: the parent itself, which is asked in absolute-form */
+	uint16_t port;
+	uint32_t via;  /* the last parent's server, by its index; PARENT_NONE: direct */
+	uint32_t exit; /* by which it leaves this machine; UINT32_MAX: as the system chooses */
+	const struct tls_trust *trust; /* TLS, and by whom the certificate is signed; NULL: in clear */
 };
 
 struct origins {
@@ -27,12 +39,10 @@ void origins_fini(struct origins *origins);
 /* Closes all idle connections. */
 void origins_drain(struct origins *origins);
 
-/* An idle connection that this client (its address; port ignored) opened to `host`:`port`, or NULL. */
-struct session *origin_take(struct worker *worker, const struct address *client, struct span host,
-			    uint16_t port);
+/* An idle connection like that, or NULL. */
+struct session *origin_take(struct worker *worker, const struct origin_place *place);
 /* Makes a session of a connection just established, busy at once. NULL: out of memory, or too many; conn is still the caller's. */
-WARN_UNUSED struct session *origin_adopt(struct worker *worker, const struct address *client,
-					 struct span host, uint16_t port, struct conn *conn,
-					 const struct h1_client_settings *settings);
+WARN_UNUSED struct session *origin_adopt(struct worker *worker, const struct origin_place *place,
+					 struct conn *conn, const struct h1_client_settings *settings);
 
 #endif

@@ -6,9 +6,12 @@
 
 #include "upstream/group.h"
 #include "upstream/origin.h"
+#include "upstream/parent_internal.h"
 
 struct upstream_room {
 	struct origins origins;
+	struct link origin_trusts;   /* struct origin_trust */
+	struct parent_desk *parents; /* NULL: none are attached */
 	size_t size;               /* of all this, bytes */
 	upstream_look_fn *on_look; /* NULL: nobody asks */
 	void *look_owner;

@@ -10,6 +10,8 @@
 struct h1_client_settings {
 	uint64_t response; /* ms: for the head, and between two reads; 0 = none */
 	uint64_t idle;     /* ms: kept unused; 0 = for ever */
+	bool absolute;     /* the server is a proxy: targets in absolute-form */
+	struct span authorization; /* what a proxy is told in Proxy-Authorization; empty: nothing. Borrowed until the end */
 };
 
 /*

@@ -40,6 +40,8 @@ static void h1_call_on_head(struct stream *stream, const struct http_head *head)
 		.chunked = head->body == HTTP_BODY_STREAMED,
 		.upgrade = head->protocol.len > 0,
 		.te_trailers = head->te_trailers,
+		.absolute_form = client->settings.absolute,
+		.authorization = client->settings.authorization,
 	};
 
 	call->request_chunked = how.chunked;

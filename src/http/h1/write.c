@@ -16,6 +16,7 @@ struct hop {
 	struct span options[CONNECTION_MOST];
 	unsigned count;
 	struct span protocol; /* Upgrade */
+	struct span authorization;
 	bool te_trailers, chunked, length_written;
 	bool expect_continue;
 	char length[DECIMAL_MOST];
@@ -71,7 +72,7 @@ static struct span decimal(uint64_t number, char *room)
 
 static void hop_settle(struct hop *hop, const struct http_head *head, const struct h1_write *how)
 {
-	*hop = (struct hop){.te_trailers = how->te_trailers};
+	*hop = (struct hop){.te_trailers = how->te_trailers, .authorization = how->authorization};
 	if (how->connection == H1_CONNECTION_CLOSE)
 		hop->options[hop->count++] = SPAN("close");
 	if (how->connection == H1_CONNECTION_KEEP_ALIVE)
@@ -101,6 +102,8 @@ static size_t hop_size(const struct hop *hop)
 		size += field_size(http_field_name(HTTP_FIELD_UPGRADE), hop->protocol);
 	if (hop->te_trailers)
 		size += field_size(http_field_name(HTTP_FIELD_TE), SPAN("trailers"));
+	if (hop->authorization.len)
+		size += field_size(http_field_name(HTTP_FIELD_PROXY_AUTHORIZATION), hop->authorization);
 	if (hop->expect_continue)
 		size += field_size(http_field_name(HTTP_FIELD_EXPECT), SPAN("100-continue"));
 	if (hop->chunked)
@@ -122,6 +125,8 @@ static uint8_t *hop_put(uint8_t *to, const struct hop *hop)
 		to = put_field(to, http_field_name(HTTP_FIELD_UPGRADE), hop->protocol);
 	if (hop->te_trailers)
 		to = put_field(to, http_field_name(HTTP_FIELD_TE), SPAN("trailers"));
+	if (hop->authorization.len)
+		to = put_field(to, http_field_name(HTTP_FIELD_PROXY_AUTHORIZATION), hop->authorization);
 	if (hop->expect_continue)
 		to = put_field(to, http_field_name(HTTP_FIELD_EXPECT), SPAN("100-continue"));
 	if (hop->chunked)

@@ -15,6 +15,7 @@ struct h1_write {
 	bool absolute_form;            /* request: to a parent proxy */
 	bool upgrade;                  /* Connection: upgrade and Upgrade: head->protocol */
 	bool te_trailers;              /* Connection: TE and TE: trailers */
+	struct span authorization;     /* request: Proxy-Authorization; empty: none */
 };
 
 /*

@@ -217,6 +217,13 @@ static void test_worker_ends_with_connections_at_rest(void **state)
 	assert_int_equal(origins()->count, 1); /* and tear_down looks that nothing is left */
 }
 
+static struct session *take_of(const struct address *client, struct span host, uint16_t port)
+{
+	struct origin_place place = {.client = client, .host = host, .port = port, .via = PARENT_NONE, .exit = RULE_NONE};
+
+	return origin_take(&stage.worker, &place);
+}
+
 /* Keys tell apart whatever must not share. */
 static void test_keys_of_origins(void **state)
 {
@@ -228,16 +235,16 @@ static void test_keys_of_origins(void **state)
 	assert_true(stage_connect(&stage, 1, 0));
 	say(&stage.clients[1], "GET http://a.test:8080/ HTTP/1.1\r\nHost: a.test:8080\r\n\r\n");
 	answer(0, "");
-	assert_null(origin_take(worker, &two, SPAN("a.test"), 8080));
-	assert_null(origin_take(worker, &one, SPAN("a.test"), 8081));
-	assert_null(origin_take(worker, &one, SPAN("b.test"), 8080));
-	assert_null(origin_take(worker, &one, SPAN("a.tes"), 8080));
+	assert_null(take_of(&two, SPAN("a.test"), 8080));
+	assert_null(take_of(&one, SPAN("a.test"), 8081));
+	assert_null(take_of(&one, SPAN("b.test"), 8080));
+	assert_null(take_of(&one, SPAN("a.tes"), 8080));
 	memset(name, 'a', sizeof(name));
 	assert_null(origin_take(worker, &one, span_make((uint8_t *)name, sizeof(name)), 8080));
 	one.port = 6; /* of no account */
-	struct session *session = origin_take(worker, &one, SPAN("a.test"), 8080);
+	struct session *session = take_of(&one, SPAN("a.test"), 8080);
 	assert_non_null(session);
-	assert_null(origin_take(worker, &one, SPAN("a.test"), 8080)); /* taken */
+	assert_null(take_of(&one, SPAN("a.test"), 8080)); /* taken */
 	session_discard(session);
 	assert_int_equal(origins()->count, 0);
 	stage_turns(&stage, 2);

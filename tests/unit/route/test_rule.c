@@ -29,6 +29,14 @@ static struct setting_strings words(struct table *table, const char *text)
 	return strings_of(&table->fixture, text ? text : "");
 }
 
+static struct rules *compile_again(struct table *table)
+{
+	struct rule_context context = {.arena = &table->fixture.arena,
+				       .diagnostics = &table->fixture.diagnostics};
+
+	return rules_compile(&table->forward, &context);
+}
+
 static bool try_compile(struct table *table, const struct given *given, size_t count, const char *sources)
 {
 	memset(table, 0, sizeof(*table));
@@ -47,9 +55,7 @@ static bool try_compile(struct table *table, const struct given *given, size_t c
 		match->methods = words(table, given[i].methods);
 		match->sources = words(table, given[i].sources);
 	}
-	struct rule_context context = {.arena = &table->fixture.arena,
-				       .diagnostics = &table->fixture.diagnostics};
-	table->rules = rules_compile(&table->forward, &context);
+	table->rules = compile_again(table);
 	return table->rules != NULL;
 }
 
@@ -298,7 +304,7 @@ static void test_mistakes(void **state)
 	}
 	assert_true(said(&table.fixture, "\"10.1\""));
 	table.forward.rules = (struct setting_list){.items = &neither, .count = 1};
-	assert_null(rules_compile(&table.forward, &table.fixture.arena, &table.fixture.diagnostics));
+	assert_null(compile_again(&table));
 	assert_true(said(&table.fixture, "either \"allow\" or \"deny\""));
 	table_end(&table);
 }
@@ -531,7 +537,7 @@ static void test_allocation_failures(void **state)
 		compile(&table, given, 2, "192.0.2.0/24");
 		memory_fail_every(&table.fixture.memory, every);
 		for (int i = 0; i < 20; i++) {
-			rules = rules_compile(&table.forward, &table.fixture.arena, &table.fixture.diagnostics);
+			rules = compile_again(&table);
 			assert_true(rules || table.fixture.diagnostics.errors > 0);
 			rules_free(rules);
 		}

@@ -203,6 +203,11 @@ struct stream *raw_stream_new(struct exchange *x, struct conn *conn, struct flow
 	return &raw->stream;
 }
 
+bool raw_stream_is(const struct stream *stream)
+{
+	return stream && stream->ops == &raw_stream_ops;
+}
+
 /* ---- both at once ---- */
 
 static void raw_on_moved(struct relay *relay, uint64_t down_to_up, uint64_t up_to_down)

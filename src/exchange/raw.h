@@ -16,6 +16,8 @@ typedef void raw_gone_fn(void *owner);
 WARN_UNUSED struct stream *raw_stream_new(struct exchange *x, struct conn *conn, struct flow *in,
 					  struct flow *out, struct chunk_queue *early, bool ended,
 					  raw_gone_fn *on_gone, void *owner);
+/* A raw stream has no heads to send. */
+bool raw_stream_is(const struct stream *stream);
 /*
  * From now on the bytes between both raw ends of a tunnel are moved without flows (net/relay.h); totals are still counted in them. False: not now
  * (bytes are queued, a transport that is no bare socket, no memory), and everything goes on as before.

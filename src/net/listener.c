@@ -117,7 +117,49 @@ struct address listener_local(int fd, const struct address *bound)
 	return address_unmap(&local);
 }
 
-static int bind_and_listen(struct address *address, bool dual, bool shared, const char **error_text)
+bool listener_came_to(int fd, struct address *local)
+{
+	union socket_address raw;
+	socklen_t len = sizeof(raw);
+
+	if (getsockname(fd, &raw.any, &len) != 0)
+		return false;
+	*local = address_from_socket(&raw, len);
+	return local->family == ADDRESS_V4 || local->family == ADDRESS_V6;
+}
+
+bool listener_redirected(int fd, const struct address *peer, struct address *original)
+{
+	/* SO_ORIGINAL_DST of linux/netfilter_ipv4.h, IP6T_SO_ORIGINAL_DST of linux/netfilter_ipv6/ip6_tables.h, which do not go with libc's headers. */
+	enum { ORIGINAL_DESTINATION = 80 };
+	union socket_address raw;
+	bool v4 = peer->family == ADDRESS_V4;
+	socklen_t len = v4 ? sizeof(raw.v4) : sizeof(raw.v6);
+
+	if (peer->family != ADDRESS_V4 && peer->family != ADDRESS_V6)
+		return false;
+	if (getsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, ORIGINAL_DESTINATION, &raw, &len) != 0)
+		return false;
+	*original = address_from_socket(&raw, len);
+	return true;
+}
+
+/* What a socket is for besides listening. */
+struct listening {
+	bool dual;
+	bool shared;      /* with other sockets: SO_REUSEPORT */
+	bool transparent; /* for connections to others' addresses */
+};
+
+static const char *set_transparent(int fd, const struct address *address)
+{
+	bool good = address->family == ADDRESS_V6 ? set_option(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, 1) :
+						    set_option(fd, IPPROTO_IP, IP_TRANSPARENT, 1);
+
+	return good ? NULL : "\"tproxy\" needs the right to take others' connections (root, or CAP_NET_ADMIN)";
+}
+
+static int bind_and_listen(struct address *address, const struct listening *how, const char **error_text)
 {
 	union socket_address raw;
 	socklen_t len = address_to_socket(address, &raw);
@@ -131,7 +173,9 @@ static int bind_and_listen(struct address *address, bool dual, bool shared, cons
 	fd = open_socket(address);
 	if (fd < 0)
 		return -1;
-	*error_text = set_options(fd, address, dual, shared);
+	*error_text = set_options(fd, address, how->dual, how->shared);
+	if (!*error_text && how->transparent)
+		*error_text = set_transparent(fd, address);
 	if (*error_text)
 		goto fail;
 	if (!bind_socket(fd, &raw, len)) {
@@ -153,7 +197,14 @@ fail:;
 
 int listener_bind(struct address *address, bool dual, const char **error_text)
 {
-	return bind_and_listen(address, dual, true, error_text);
+	return bind_and_listen(address, &(struct listening){.dual = dual, .shared = true}, error_text);
+}
+
+int listener_bind_transparent(struct address *address, bool dual, const char **error_text)
+{
+	struct listening how = {.dual = dual, .shared = true, .transparent = true};
+
+	return bind_and_listen(address, &how, error_text);
 }
 
 bool listener_in_use(const struct address *address, bool dual)
@@ -163,7 +214,7 @@ bool listener_in_use(const struct address *address, bool dual)
 
 	if (address->family == ADDRESS_UNIX || address->port == 0)
 		return false;
-	int fd = bind_and_listen(&copy, dual, false, &text);
+	int fd = bind_and_listen(&copy, &(struct listening){.dual = dual}, &text);
 	if (fd < 0)
 		return errno == EADDRINUSE;
 	close(fd);

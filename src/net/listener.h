@@ -27,6 +27,21 @@ bool listener_in_use(const struct address *address, bool dual);
  */
 struct address listener_local(int fd, const struct address *bound);
 
+/*
+ * The same, but so that connections to any address of others that the system hands to it (TPROXY) are accepted, as if that address were ours. Needs
+ * CAP_NET_ADMIN. No unix sockets.
+ */
+WARN_UNUSED int listener_bind_transparent(struct address *address, bool dual, const char **error_text);
+
+/*
+ * Where an accepted connection was on the way to before the system redirected it here (REDIRECT, DNAT). Where it came to when it was not redirected.
+ * False: the system does not know.
+ */
+bool listener_redirected(int fd, const struct address *peer, struct address *original);
+
+/* The address that an accepted connection was made to, whatever the socket is bound to. False: there is none. */
+bool listener_came_to(int fd, struct address *local);
+
 struct acceptor;
 
 struct acceptor_ops {

@@ -10,6 +10,8 @@
 #include "net/proxy_protocol.h"
 #include "proxy/detached.h"
 #include "proxy/entrance_internal.h"
+#include "proxy/intercept.h"
+#include "proxy/raw_client.h"
 #include "proxy/tcp.h"
 #include "socks/server.h"
 #include "tls/server.h"
@@ -151,14 +153,6 @@ static void entrance_read_preface(struct entrance *entrance, struct block *block
 				   &entrance->listener->service, block, bytes);
 }
 
-/* ---- tcp ---- */
-
-static bool entrance_open_tcp(struct conn *conn, const struct client *client, const struct service *service,
-			      client_gone_fn *on_gone, void *owner)
-{
-	return tcp_open(service->owner, conn, client, on_gone, owner);
-}
-
 /* ---- PROXY protocol ---- */
 
 /* Takes the header off `bytes`. False: there is more to come, or the connection has ended. */
@@ -194,7 +188,9 @@ static codec_open_fn *entrance_codec(const struct proxy_listener *listener)
 {
 	if (listener->tls || listener->http2 == HTTP2_CLEAR)
 		return NULL;
-	return listener->face == PROXY_TCP ? entrance_open_tcp : h1_server_open;
+	if (listener->intercept != INTERCEPT_OFF)
+		return intercept_open;
+	return listener->face == PROXY_TCP ? tcp_open : h1_server_open;
 }
 
 /* What comes first on this listener, behind the header if there is one. */
@@ -366,7 +362,9 @@ bool entrance_open(const struct proxy_listener *listener, struct worker *worker,
 		close(fd);
 		return false;
 	}
-	if (listener->servers_ask)
+	if (listener->intercept != INTERCEPT_OFF)
+		client.local = intercept_original(listener, fd, peer);
+	else if (listener->servers_ask)
 		client.local = listener_local(fd, &client.local);
 	if (header || !open)
 		good = entrance_start(conn, listener, &client, header, ops, owner);
@@ -383,7 +381,7 @@ bool entrance_room_init(struct worker *worker)
 {
 	struct entrance_room *room = memory_alloc(worker->memory, sizeof(*room));
 
-	if (!room || !tcp_room_init(worker) || !detached_room_init(worker))
+	if (!room || !raw_client_room_init(worker) || !detached_room_init(worker))
 		goto fail;
 	*room = (struct entrance_room){.worker = worker};
 	pool_init(&room->entrances, worker->memory, sizeof(struct entrance), KEEP_ENTRANCES);
@@ -401,7 +399,7 @@ void entrance_room_fini(struct worker *worker)
 {
 	struct entrance_room *room = entrance_room(worker);
 
-	tcp_room_fini(worker);
+	raw_client_room_fini(worker);
 	detached_room_fini(worker);
 	if (!room)
 		return;
@@ -428,7 +426,7 @@ void entrance_drain(struct worker *worker)
 	entrance_close_all(entrance_room(worker), false);
 	h1_server_drain(worker);
 	h2_server_drain(worker);
-	tcp_drain(worker);
+	raw_client_drain(worker);
 }
 
 void entrance_cut(struct worker *worker)
@@ -437,6 +435,6 @@ void entrance_cut(struct worker *worker)
 	h1_server_cut(worker);
 	h2_server_cut(worker);
 	socks_server_cut(worker);
-	tcp_cut(worker);
+	raw_client_cut(worker);
 	detached_cut(worker);
 }

@@ -55,7 +55,9 @@ static int bind_socket(struct bound *bound, const char **what)
 {
 	bool guarded = bound->origin->face == SNAPSHOT_ADMIN && bound->shared;
 	mode_t before = guarded ? umask(0177) : 0;
-	int fd = listener_bind(&bound->address, bound->written->dual, what);
+	bool transparent = bound->origin->intercept == INTERCEPT_TPROXY;
+	int fd = (transparent ? listener_bind_transparent : listener_bind)(&bound->address,
+									   bound->written->dual, what);
 	int error = errno;
 
 	if (guarded)

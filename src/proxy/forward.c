@@ -2,6 +2,7 @@
  * The forward face: asks on behalf of the client, for what the rules allow and the egress guard lets through. What was judged is
  * the very address that is connected to.
  */
+#include "account/login.h"
 #include "http/target.h"
 #include "proxy/proxy_internal.h"
 
@@ -81,6 +82,8 @@ struct rule_query forward_query(const struct exchange *x, const struct proxy_exc
 	return (struct rule_query){
 		.source = &x->client->address,
 		.user = p->forward.user,
+		.in_group = x->service->accounts ? accounts_in_group : NULL,
+		.accounts = x->service->accounts,
 		.method = x->request.method_text,
 		.scheme = p->forward.scheme,
 		.host = x->request.host.host,

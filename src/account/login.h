@@ -44,7 +44,7 @@ WARN_UNUSED enum login_result login_start(struct login *login, struct worker *wo
 /* on_done will not be called; harmless when it does not wait. What a thread has begun it ends, and counts it. */
 void login_cancel(struct login *login);
 
-/* An empty user is in no group. On a worker's thread. */
+/* An empty user is in no group, and without accounts (NULL) nobody is. On a worker's thread. */
 bool accounts_in_group(const struct accounts *accounts, struct span user, struct span group);
 
 #endif

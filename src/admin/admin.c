@@ -16,7 +16,7 @@ static admin_resource_fn admin_index_get;
 
 static const struct admin_resource resources[] = {
 	{"GET", "/", "what there is", admin_index_get},
-	{"GET", "/explain", "what would become of a request: url, method, header, client, listener, via",
+	{"GET", "/explain", "what would become of a request: url, method, header, client, user, listener, via",
 	 admin_explain_get},
 	{"GET", "/upstreams", "all groups with their servers", admin_upstreams_get},
 	{"GET", "/upstreams/{*}", "one group", admin_upstream_get},

@@ -324,6 +324,8 @@ static void write_all(const struct writing *writing)
 	write_end(writing);
 	if (explain->client_text.len)
 		json_put_text(json, "client", explain->client_text);
+	if (explain->user.len)
+		json_put_text(json, "user", explain->user);
 	if (explain->listener->face == PROXY_TCP)
 		write_tcp_route(writing);
 	else if (explain->listener->face == PROXY_REVERSE)
@@ -351,7 +353,11 @@ bool explain_write(const struct admin *admin, struct worker *worker, const struc
 		return false;
 	explain->worker = worker;
 	explain->listener = asked.listener->listener;
-	explain->client = (struct client){.address = asked.client, .local = explain->listener->service.local};
+	explain->client = (struct client){
+		.address = asked.client,
+		.local = explain->listener->service.local,
+		.user = ask->user,
+	};
 	explain->head = asked.head;
 	if (!explain_begin(explain))
 		return false;
@@ -368,9 +374,8 @@ static bool take_argument(struct admin_call *call, struct explain_ask *ask, stru
 	const struct {
 		struct span name, *to;
 	} texts[] = {
-		{SPAN("url"), &ask->url},
-		{SPAN("method"), &ask->method},
-		{SPAN("client"), &ask->client},
+		{SPAN("url"), &ask->url},           {SPAN("method"), &ask->method},
+		{SPAN("client"), &ask->client},     {SPAN("user"), &ask->user},
 		{SPAN("listener"), &ask->listener},
 	};
 
@@ -394,7 +399,7 @@ static bool take_argument(struct admin_call *call, struct explain_ask *ask, stru
 	else
 		admin_refuse(
 			call, 400, NULL,
-			"there is no \"%.*s\" to be said: there are url, method, header, client, listener, via",
+			"there is no \"%.*s\" to be said: there are url, method, header, client, user, listener, via",
 			SPAN_ARG(span_first(name, size_min(name.len, 40))));
 	return false;
 }

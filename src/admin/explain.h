@@ -17,6 +17,7 @@ struct explain_ask {
 	struct span headers[EXPLAIN_HEADERS_MOST]; /* "Name: value" */
 	size_t header_count;
 	struct span client;   /* an address, or empty: 127.0.0.1 */
+	struct span user;     /* of a forward listener: who that is; empty: nobody in particular */
 	struct span listener; /* its address or name ("reverse[0]"); empty: by the URL */
 	bool forward;         /* through a forward listener */
 };

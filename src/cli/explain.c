@@ -17,6 +17,7 @@ enum {
 	OPTION_HEADER,
 	OPTION_METHOD,
 	OPTION_CLIENT,
+	OPTION_USER,
 	OPTION_VIA,
 	OPTION_LISTENER,
 	OPTION_ADMIN,
@@ -84,6 +85,9 @@ static bool take_option(const struct command *command, struct question *question
 		return true;
 	case OPTION_CLIENT:
 		ask->client = span_of(argument);
+		return true;
+	case OPTION_USER:
+		ask->user = span_of(argument);
 		return true;
 	case OPTION_VIA:
 		return take_via(command, ask, argument);
@@ -154,6 +158,7 @@ static struct span target_of(const struct explain_ask *ask, struct arena *arena)
 	target = add_argument(target, "url", ask->url, arena);
 	target = add_argument(target, "method", ask->method, arena);
 	target = add_argument(target, "client", ask->client, arena);
+	target = add_argument(target, "user", ask->user, arena);
 	target = add_argument(target, "listener", ask->listener, arena);
 	target = add_argument(target, "via", ask->forward ? SPAN("forward") : SPAN(""), arena);
 	for (size_t i = 0; i < ask->header_count; i++)
@@ -247,6 +252,7 @@ static const struct command_option options[] = {
 			   "\"Name: value\", a field of the request; any number of them."},
 	[OPTION_METHOD] = {"method", 'X', "METHOD", "Default: GET"},
 	[OPTION_CLIENT] = {"client", 0, "ADDRESS", "Who asks. Default: 127.0.0.1"},
+	[OPTION_USER] = {"user", 0, "NAME", "Who that is, to a forward listener with \"users\"."},
 	[OPTION_VIA] = {"via", 0, "FACE", "forward: through a listener of the forward face."},
 	[OPTION_LISTENER] = {"listener", 0, "NAME",
 			     "This one: \"reverse[0]\", or its address as the banner says it."},

@@ -113,7 +113,11 @@ static void print_listener(struct printer *printer, const json_t *all)
 	}
 	if (has(all, "client")) {
 		printer->subject = "client";
-		line(printer, NULL, "%s", text_of(all, "client"));
+		if (has(all, "user"))
+			line(printer, NULL, "%s, the user \"%s\"", text_of(all, "client"),
+			     text_of(all, "user"));
+		else
+			line(printer, NULL, "%s", text_of(all, "client"));
 	}
 }
 

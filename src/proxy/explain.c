@@ -66,6 +66,7 @@ static void explain_note(struct explain *explain, const struct proxy_exchange *p
 {
 	explain->detail = p->detail;
 	explain->client_text = p->origin.client_text;
+	explain->user = p->forward.user;
 	explain->match = p->match;
 	explain->tcp_route = p->tcp_route;
 	if (explain->end == EXPLAIN_ANSWERED && p->match.route && p->match.route->action == ROUTE_RESPOND)

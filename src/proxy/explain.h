@@ -22,7 +22,7 @@ struct explain {
 	/* before explain_begin */
 	struct worker *worker;
 	const struct proxy_listener *listener;
-	struct client client; /* who asks; `tls` is set by explain_begin */
+	struct client client; /* who asks, `user` too, who is then taken to have logged in; `tls` is set by explain_begin */
 	/* Of a request, as HTTP/1.1 has it, with its empty line; of a raw connection the name that its ClientHello has (empty: none). Borrowed. */
 	struct span head;
 
@@ -35,6 +35,7 @@ struct explain {
 	struct span body;
 	struct http_head before; /* as it came; x->request is as servers would get it, but for Host (explain_host) */
 	struct span client_text; /* who that is taken for */
+	struct span user;        /* forward: and by which name; empty: by none */
 
 	struct route_match match;          /* reverse; ->route is NULL where none was found, or looked for */
 	const struct tcp_route *tcp_route; /* tcp */

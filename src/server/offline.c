@@ -7,6 +7,7 @@
 #include "server/own.h"
 #include "server/server_internal.h"
 #include "tls/server.h"
+#include "upstream/parent.h"
 
 #include <stdlib.h>
 
@@ -47,7 +48,8 @@ static bool offline_init(struct offline *offline, struct snapshot *snapshot)
 	server->admin.fleet = server->fleet;
 	if (server->fleet && server->own.servers)
 		fleet_keep_addresses(server->fleet, server->own.servers);
-	return server->fleet && offline_worker_init(offline);
+	server->parents = parents_new(&server->memory, &snapshot->parents);
+	return server->fleet && server->parents && offline_worker_init(offline);
 }
 
 struct offline *offline_new(struct snapshot *snapshot)
@@ -75,6 +77,7 @@ void offline_free(struct offline *offline)
 	}
 	if (offline->working)
 		worker_fini(worker);
+	parents_free(server->parents);
 	fleet_free(server->fleet);
 	user_files_fini(server);
 	allowances_free(server->allowances);

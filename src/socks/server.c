@@ -52,6 +52,7 @@ static void socks_server_leave(struct socks_server *server)
 
 	server->conn = NULL;
 	socks_server_set_state(server, SOCKS_SERVER_CLOSED);
+	login_cancel(&server->login);
 	pending_clear(&server->pending, &worker->buffers);
 	loop_timer_stop(&worker->loop, &server->timer);
 	list_remove(&server->link);
@@ -196,37 +197,6 @@ void socks_server_send(struct socks_server *server, struct span message)
 	conn_write(server->conn, &bytes);
 }
 
-/* Each of these reads one message at the beginning of `bytes`. Answers how many of them were used; 0: more are needed. */
-
-static size_t socks_server_read_greeting(struct socks_server *server, struct span bytes)
-{
-	bool users = server->service->accounts != NULL;
-	uint8_t wanted = users ? SOCKS_METHOD_PASSWORD : SOCKS_METHOD_NONE, message[SOCKS_MESSAGE_MOST];
-	const char *why = NULL;
-	struct span methods;
-	size_t used = 0;
-
-	switch (socks_greeting_read(bytes, &methods, &used, &why)) {
-	case SOCKS_MORE:
-		return 0;
-	case SOCKS_BAD:
-		socks_server_refuse_bytes(server, why, SOCKS_FAILED);
-		return bytes.len;
-	case SOCKS_DONE:
-		break;
-	}
-	if (span_find(methods, wanted) < 0) {
-		socks_server_refuse_bytes(server,
-					  users ? "the client would not log in by user and password" :
-						  "the client would not go without a login",
-					  SOCKS_FAILED);
-		return bytes.len;
-	}
-	socks_server_set_state(server, users ? SOCKS_SERVER_LOGIN : SOCKS_SERVER_REQUEST);
-	socks_server_send(server, span_make(message, socks_method_write(wanted, message)));
-	return used;
-}
-
 static size_t socks_server_read_request(struct socks_server *server, struct span bytes)
 {
 	struct socks_request request;
@@ -251,6 +221,8 @@ static size_t socks_server_read_message(struct socks_server *server, struct span
 	switch (server->state) {
 	case SOCKS_SERVER_GREETING:
 		return socks_server_read_greeting(server, bytes);
+	case SOCKS_SERVER_LOGIN:
+		return socks_server_read_login(server, bytes);
 	default:
 		return socks_server_read_request(server, bytes);
 	}
@@ -401,6 +373,7 @@ static void socks_server_on_timer(struct timer *timer)
 		exchange_abort(server->call->exchange, &(struct error){.code = ERROR_CLIENT_STALLED});
 		return;
 	}
+	login_cancel(&server->login);
 	socks_server_refuse(server, &error, SOCKS_FAILED);
 	socks_server_settle(server);
 }

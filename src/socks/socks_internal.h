@@ -91,9 +91,10 @@ void socks_call_on_input_end(struct socks_call *call);
 
 /* server_login.c */
 /*
- * Reads user and password at the beginning of `bytes`; the state moves on, now or when they have been verified, or the client is refused. Answers how
- * many bytes were used; 0: more are needed.
+ * Each reads one message at the beginning of `bytes`: the state moves on, now or when the password has been verified, or the client is refused.
+ * Answers how many bytes were used; 0: more are needed.
  */
+size_t socks_server_read_greeting(struct socks_server *server, struct span bytes);
 size_t socks_server_read_login(struct socks_server *server, struct span bytes);
 
 /* target.c */

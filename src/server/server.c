@@ -183,10 +183,11 @@ static bool signal_to_end(struct server *server, const sigset_t *set, int wait_m
 		signal = wait_ms < 0 ? sigwaitinfo(set, NULL) : sigtimedwait(set, NULL, &wait);
 		if (signal == SIGHUP) {
 			log_say(server->ring, LOG_WARNING,
-				"SIGHUP: certificates, users and lists of servers are looked at; the configuration is read again by a restart alone");
+				"SIGHUP: certificates, users, lists and servers are looked at; the configuration is read again by a restart alone");
 			certificates_look(server);
 			server_files_look(server);
 			user_files_look(server);
+			server_lists_look(server);
 		}
 	} while (signal == SIGHUP || (signal < 0 && errno == EINTR));
 	return signal > 0;
@@ -195,12 +196,13 @@ static bool signal_to_end(struct server *server, const sigset_t *set, int wait_m
 static void run_until_told(struct server *server, const sigset_t *set)
 {
 	bool cut = false, watched = certificates_watched(server) || server_files_watched(server) ||
-				    user_files_watched(server);
+				    user_files_watched(server) || server_lists_watched(server);
 	unsigned looks = 0;
 
 	while (!signal_to_end(server, set, watched ? FILES_LOOK_MS : -1)) {
 		server_files_look(server);
 		user_files_look(server);
+		server_lists_look(server);
 		if (++looks % CERTIFICATES_LOOKS == 0)
 			certificates_look(server);
 	}
@@ -228,7 +230,7 @@ static bool server_init(struct server *server)
 		return false;
 	server->ring = log_ring_new(server->log, LOG_RING);
 	if (server->ring && listeners_prepare(server) && certificates_init(server) &&
-	    server_files_init(server) && resolver_prepare(server) && workers_prepare(server) &&
+	    server_files_init(server) && server_lists_init(server) && resolver_prepare(server) && workers_prepare(server) &&
 	    user_files_start(server) && workers_start(server))
 		return true;
 	fprintf(stderr, "guise: cannot start: %s\n", errno ? strerror(errno) : "out of memory");
@@ -246,6 +248,7 @@ static void server_fini(struct server *server)
 	for (unsigned i = 0; server->workers && i < server->worker_count; i++)
 		worker_thread_fini(&server->workers[i]);
 	fleet_free(server->fleet);
+	server_lists_fini(server);
 	user_files_fini(server);
 	parents_free(server->parents);
 	allowances_free(server->allowances);

@@ -1,22 +1,19 @@
 /*
  * The files with servers of groups: looked at every second, read here on the main thread, since reading waits for the disk, and given to discovery on the
- * control thread by letter. A file that is put in the place of another counts at once; one that is written in place when it has stayed as it is
- * from one look to the next, so that half of it is not taken for all.
+ * control thread by letter.
  */
 #include "server/server_internal.h"
 
 #include "config/servers.h"
 #include "server/control.h"
+#include "server/watched_file.h"
 #include "upstream/discovery.h"
 
 /* What is known of the file of one group. */
 struct server_file {
 	size_t group;
 	const struct upstream_plan *plan;
-	uint64_t loaded, node; /* signatures of what is in use; of which file it is */
-	uint64_t seen;         /* signature at the last look */
-	uint64_t failed;       /* signature of what could not be used, and was complained about; 0: none */
-	bool missing;          /* complained about */
+	struct watched_file file;
 };
 
 struct server_files {
@@ -41,13 +38,10 @@ bool server_files_init(struct server *server)
 		if (plan->settings->file.len == 0)
 			continue;
 		uint64_t now = servers_signature(plan, &node);
-		server->files->files[server->files->count++] = (struct server_file){
-			.group = i,
-			.plan = plan,
-			.loaded = plan->file_signature,
-			.node = now == plan->file_signature ? node : 0,
-			.seen = plan->file_signature,
-		};
+		struct server_file *file = &server->files->files[server->files->count++];
+		file->group = i;
+		file->plan = plan;
+		watched_file_init(&file->file, plan->file_signature, now, node);
 	}
 	return true;
 }
@@ -80,18 +74,16 @@ static void file_complain(const struct server *server, const struct server_file 
 			diagnostics->errors > 1 ? " (and more)" : "");
 }
 
-enum file_result { FILE_TAKEN, FILE_MISTAKEN /* which was said */, FILE_NO_MEMORY };
-
-static enum file_result file_read(struct server *server, struct server_file *file)
+static enum watched_result file_read(struct server *server, const struct server_file *file)
 {
 	struct discovery_list *list = discovery_list_new(&server->memory);
 	struct diagnostics diagnostics;
 	struct arena arena;
 
-	enum file_result result = FILE_TAKEN;
+	enum watched_result result = WATCHED_TAKEN;
 
 	if (!list)
-		return FILE_NO_MEMORY;
+		return WATCHED_NO_MEMORY;
 	arena_init(&arena, &server->memory, NULL, NULL, 0);
 	diagnostics_init(&diagnostics, &arena, NULL);
 	bool good = servers_read(file->plan, &list->arena, &diagnostics, &list->servers);
@@ -99,9 +91,9 @@ static enum file_result file_read(struct server *server, struct server_file *fil
 	if (!good) {
 		file_complain(server, file, &diagnostics);
 		discovery_list_free(list);
-		result = FILE_MISTAKEN;
+		result = WATCHED_MISTAKEN;
 	} else if (!control_replace_servers(server->control, file->group, list)) {
-		result = FILE_NO_MEMORY;
+		result = WATCHED_NO_MEMORY;
 	} else {
 		log_say(server->ring, LOG_INFO, "upstream \"%s\": %s has changed: %zu servers",
 			file->plan->settings->name.text, file->plan->settings->file.text, count);
@@ -112,24 +104,22 @@ static enum file_result file_read(struct server *server, struct server_file *fil
 
 static void file_look(struct server *server, struct server_file *file)
 {
-	uint64_t node, after, signature = servers_signature(file->plan, &node);
-	bool settled = signature == file->seen || (node && node != file->node);
+	uint64_t node, other, signature = servers_signature(file->plan, &node);
 
-	file->seen = signature;
-	if (signature == 0 && settled && !file->missing)
+	switch (watched_file_look(&file->file, signature, node)) {
+	case WATCHED_SAME:
+		return;
+	case WATCHED_GONE:
 		log_say(server->ring, LOG_ERROR,
 			"upstream \"%s\": %s is not there: the old servers stay in use",
 			file->plan->settings->name.text, file->plan->settings->file.text);
-	file->missing = signature == 0 && settled;
-	if (signature == 0 || signature == file->loaded || signature == file->failed || !settled)
 		return;
-	enum file_result result = file_read(server, file);
-	if (servers_signature(file->plan, &after) != signature)
-		return; /* it was changed meanwhile: the next look sees to that */
-	file->node = node;
-	if (result == FILE_TAKEN)
-		file->loaded = signature;
-	file->failed = result == FILE_MISTAKEN ? signature : 0;
+	case WATCHED_CHANGED:
+		break;
+	}
+	enum watched_result result = file_read(server, file);
+	uint64_t after = servers_signature(file->plan, &other);
+	watched_file_done(&file->file, signature, node, after, result);
 }
 
 void server_files_look(struct server *server)

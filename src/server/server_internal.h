@@ -76,6 +76,7 @@ struct server {
 	struct certificates *certificates;
 	struct server_files *files; /* lists of servers */
 	struct user_files *users;   /* accounts of listeners */
+	struct server_lists *lists; /* of rules */
 	struct server_worker *workers;
 	unsigned worker_count;
 	struct control *control;
@@ -146,6 +147,12 @@ void user_files_stop(struct server *server);
 void user_files_fini(struct server *server);
 bool user_files_watched(const struct server *server); /* there are any */
 void user_files_look(struct server *server);
+
+/* server_lists.c: files with lists for rules. Main thread; _init before workers are made, _fini when their mailboxes are gone. */
+WARN_UNUSED bool server_lists_init(struct server *server); /* false: out of memory */
+bool server_lists_watched(const struct server *server);    /* there are any */
+void server_lists_look(struct server *server);
+void server_lists_fini(struct server *server);
 
 /* banner.c */
 void banner_print(const struct server *server, bool quiet);

@@ -47,14 +47,13 @@ static struct error refusal_of(enum allowance_answer answer)
 	}
 }
 
-static void refuse(struct exchange *x, struct proxy_exchange *p, const struct allowance *allowance,
-		   enum allowance_answer answer, uint64_t wait_us)
+/* Notes why, for the log and for Retry-After. */
+static struct error refusal(struct proxy_exchange *p, const struct allowance *allowance,
+			    enum allowance_answer answer, uint64_t wait_us)
 {
-	struct error error = refusal_of(answer);
-
-	p->detail = arena_format(&x->arena, "allowance %s", allowance_name(allowance));
+	p->detail = arena_format(&p->exchange->arena, "allowance %s", allowance_name(allowance));
 	p->retry_after = size_max((wait_us + 999999) / 1000000, 1);
-	exchange_fail(x, &error);
+	return refusal_of(answer);
 }
 
 /* ---- bytes ---- */
@@ -90,8 +89,9 @@ static void on_spent(struct loop_task *task)
 
 	if (p->exchange->state == EXCHANGE_OVER || !allowed->use.allowance)
 		return;
-	refuse(p->exchange, p, allowed->use.allowance, ALLOWANCE_QUOTA,
-	       allowance_renewal_us(&allowed->use, &time));
+	struct error error = refusal(p, allowed->use.allowance, ALLOWANCE_QUOTA,
+				     allowance_renewal_us(&allowed->use, &time));
+	exchange_fail(p->exchange, &error);
 }
 
 static void start_meter(struct allowed *allowed, struct flow *flow, enum allowance_direction direction)
@@ -157,44 +157,53 @@ static enum allowance_answer enter(struct exchange *x, struct proxy_exchange *p,
 	return answer;
 }
 
-static enum phase_result begin(struct exchange *x, struct proxy_exchange *p, bool held)
+/* False: refused. True: it may go on in *wait_us µs. */
+static bool begin(struct exchange *x, struct proxy_exchange *p, bool held, uint64_t *wait_us,
+		  struct error *error)
 {
 	uint32_t index = index_of(p, p->forward.verdict.actions);
-	uint64_t wait_us;
 
+	*wait_us = 0;
 	if (index == RULE_NONE || p->forward.allowed || p->explained)
-		return PHASE_NEXT;
+		return true;
 	struct allowed *allowed = allowed_new(x, p, index);
-	if (!allowed)
-		return phase_fail(x, ERROR_MEMORY, NULL);
-	enum allowance_answer answer = enter(x, p, allowed, held, &wait_us);
+	if (!allowed) {
+		*error = error_make(ERROR_MEMORY, NULL);
+		return false;
+	}
+	enum allowance_answer answer = enter(x, p, allowed, held, wait_us);
 	if (answer != ALLOWANCE_GRANTED) {
-		refuse(x, p, allowances_at(p->listener->allowances, index), answer, wait_us);
-		return PHASE_DONE;
+		*error = refusal(p, allowances_at(p->listener->allowances, index), answer, *wait_us);
+		return false;
 	}
-	if (wait_us == 0) {
+	if (*wait_us == 0)
 		start_meters(allowed);
-		return PHASE_NEXT;
-	}
-	loop_timer_start(&x->worker->loop, &allowed->delay, (wait_us + 999) / 1000 + 1);
-	return PHASE_WAIT;
+	return true;
 }
 
 enum phase_result forward_allowance(struct exchange *x, struct proxy_exchange *p)
 {
+	struct error error = ERROR_OK;
+	uint64_t wait_us;
+
 	/* Which rule it will be is known with the address alone: see forward_allowance_late. */
 	if (p->forward.verdict.outcome == VERDICT_NEEDS_ADDRESS)
 		return PHASE_NEXT;
-	return begin(x, p, true);
+	if (!begin(x, p, true, &wait_us, &error)) {
+		exchange_fail(x, &error);
+		return PHASE_DONE;
+	}
+	if (wait_us == 0)
+		return PHASE_NEXT;
+	loop_timer_start(&x->worker->loop, &p->forward.allowed->delay, (wait_us + 999) / 1000 + 1);
+	return PHASE_WAIT;
 }
 
-bool forward_allowance_late(struct exchange *x, struct proxy_exchange *p, const struct address *address)
+bool forward_allowance_late(struct exchange *x, struct proxy_exchange *p, struct error *error)
 {
-	if (p->forward.verdict.outcome == VERDICT_NEEDS_ADDRESS && address) {
-		struct rule_query query = forward_query(x, p, address);
-		p->forward.verdict = rules_judge(p->listener->rules, &query);
-	}
-	return begin(x, p, false) == PHASE_NEXT;
+	uint64_t wait_us;
+
+	return begin(x, p, false, &wait_us, error);
 }
 
 /* ---- datagrams ---- */

@@ -268,10 +268,13 @@ static void bind_on_known(struct forward_bind *door, const struct resolver_answe
 		door->expected[door->expected_count] = address_unmap(&answer->addresses[i]);
 		door->expected[door->expected_count++].port = forward_port(&x->request);
 	}
-	if (door->expected_count)
+	struct error error = ERROR_OK;
+	if (!door->expected_count)
+		bind_fail(door, refusals ? forward_refusal(p, &refused) : error_make(ERROR_DNS_FAILED, NULL));
+	else if (forward_allowance_late(x, p, &error))
 		bind_open(door);
 	else
-		bind_fail(door, refusals ? forward_refusal(p, &refused) : error_make(ERROR_DNS_FAILED, NULL));
+		bind_fail(door, error);
 }
 
 static void bind_on_answer(struct resolver_query *query, const struct resolver_answer *answer,

@@ -252,6 +252,8 @@ static unsigned forward_filter(struct path *path, struct address *addresses, uns
 		return 0;
 	}
 	left = forward_settle(p, &query, addresses, left);
+	if (!forward_allowance_late(p->exchange, p, error))
+		return 0;
 	if (!settled && p->forward.verdict.actions->parent_count) {
 		p->forward.by_address = true;
 		p->forward.judged = addresses[0];
@@ -347,12 +349,17 @@ static void forward_try(struct exchange *x, struct proxy_exchange *p)
 {
 	bool tunnel = x->request.method == HTTP_METHOD_CONNECT;
 	struct session *session = tunnel || p->fresh ? NULL : forward_reuse(x, p);
+	struct error error = ERROR_OK;
 
 	p->reused = session != NULL;
-	if (session)
-		forward_send(x, p, session);
-	else
+	if (!session) {
 		forward_connect(x, p, false);
+	} else if (forward_allowance_late(x, p, &error)) {
+		forward_send(x, p, session);
+	} else {
+		session_discard(session);
+		exchange_fail(x, &error);
+	}
 }
 
 enum phase_result forward_hand_over(struct exchange *x, struct proxy_exchange *p)

@@ -60,6 +60,11 @@ static void fix_client(struct udp_association *association, const struct address
 	association->connected = datagram_connect(&association->client_socket, &association->client);
 }
 
+bool udp_may_pass(struct udp_association *association, const struct udp_peer *peer, bool down, size_t bytes)
+{
+	return forward_allowance_datagram(association->exchange, association->p, peer->actions, down, bytes);
+}
+
 /* Without its head, and where it goes. NULL: nowhere, and that is counted. */
 static const struct udp_peer *from_client(struct udp_association *association, struct datagram *datagram)
 {
@@ -77,6 +82,10 @@ static const struct udp_peer *from_client(struct udp_association *association, s
 		fix_client(association, &datagram->peer);
 	size_t head = bytes.len - read.data.len;
 	const struct udp_peer *peer = udp_target_peer(association, span_make(bytes.at + 3, head - 3), &read);
+	if (peer && !udp_may_pass(association, peer, false, read.data.len)) {
+		association->tally.dropped++;
+		return NULL;
+	}
 	datagram->at += head;
 	datagram->len -= head;
 	return peer;
@@ -112,7 +121,7 @@ static void udp_on_source(struct datagram_socket *socket, struct datagram *datag
 
 	for (unsigned i = 0; i < count; i++) {
 		const struct udp_peer *peer = udp_peer_find(association, socket, &datagrams[i].peer);
-		if (!peer)
+		if (!peer || !udp_may_pass(association, peer, true, datagrams[i].len))
 			continue;
 		association->exchange->response_body.total += datagrams[i].len;
 		uint8_t *at = datagrams[i].at - peer->head_len;

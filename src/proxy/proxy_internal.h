@@ -159,12 +159,8 @@ void forward_note_source(struct exchange *x, struct proxy_exchange *p, int fd);
 
 /* allowance.c */
 enum phase_result forward_allowance(struct exchange *x, struct proxy_exchange *p);
-/*
- * A connection to the target's address (NULL: to a parent, which looks its name up) is there: now it is known which rule allows it, if it was not
- * before. False: the exchange has been refused.
- */
-WARN_UNUSED bool forward_allowance_late(struct exchange *x, struct proxy_exchange *p,
-					const struct address *address);
+/* The same where the verdict is final only when the address is known: nothing is held back. False: refused, *error says by what. */
+WARN_UNUSED bool forward_allowance_late(struct exchange *x, struct proxy_exchange *p, struct error *error);
 /* A datagram is to pass that a rule allows: it is charged, or else (false) to be dropped. */
 WARN_UNUSED bool forward_allowance_datagram(struct exchange *x, struct proxy_exchange *p,
 					    const struct rule_actions *actions, bool down, size_t bytes);

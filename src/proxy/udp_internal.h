@@ -42,6 +42,7 @@ struct udp_peer {
 	struct address address;
 	struct datagram_socket *socket;
 	unsigned targets;
+	const struct rule_actions *actions; /* of the rule by which it was sent to first */
 	uint8_t key[UDP_PEER_KEY];
 	uint8_t head[UDP_HEAD_MOST], head_len; /* of what comes from it, for the client */
 	struct loop_task retire;
@@ -77,6 +78,10 @@ struct udp_association {
 	struct udp_tally tally;
 	struct loop_task retire;
 };
+
+/* forward_udp.c: so many bytes to or from a peer are charged. False: there is no allowance for them. */
+WARN_UNUSED bool udp_may_pass(struct udp_association *association, const struct udp_peer *peer, bool down,
+			      size_t bytes);
 
 /* forward_udp.c: the socket by which datagrams to an address of this family leave by that rule. NULL: there is no way. */
 struct datagram_socket *udp_source_for(struct udp_association *association,

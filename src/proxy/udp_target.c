@@ -161,7 +161,8 @@ static void waiting_end(struct udp_target *target, uint64_t *lost)
 		struct datagram datagram = {.at = waiting->bytes, .len = waiting->len};
 		if (target->peer)
 			datagram.peer = target->peer->address;
-		if (lost || datagram_send(target->peer->socket, &datagram, 1) == 0)
+		if (lost || !udp_may_pass(association, target->peer, false, datagram.len) ||
+		    datagram_send(target->peer->socket, &datagram, 1) == 0)
 			*(lost ? lost : &association->tally.dropped) += 1;
 		else
 			association->tally.sent++;
@@ -263,6 +264,8 @@ static enum judgement target_try(struct udp_target *target, const struct address
 	struct udp_peer *peer = socket ? peer_hold(association, &to, socket) : NULL;
 	if (!peer)
 		return JUDGED_NO_WAY;
+	if (!peer->actions)
+		peer->actions = actions;
 	peer_release(target->peer);
 	target->peer = peer;
 	return JUDGED_GOOD;

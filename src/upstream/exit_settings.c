@@ -217,7 +217,8 @@ static bool compile_exit(struct compiling *compiling)
 			compiling->diagnostics, settings->prefix.place,
 			"the exit \"%s\" has a \"prefix\" and addresses of IPv6: connections leave by one or the other",
 			settings->name.text);
-	if (!prefix && !plan->interface && settings->addresses.count == 0 && settings->family == EXIT_ANY)
+	if (!prefix && !plan->interface && settings->addresses.count == 0 && settings->family == EXIT_ANY &&
+	    compiling->diagnostics->errors == 0) /* else it may be what was not understood */
 		diagnostics_error(compiling->diagnostics, settings->place,
 				  "the exit \"%s\" says nothing: it takes \"addresses\", a \"prefix\", an "
 				  "\"interface\" or a \"family\"",

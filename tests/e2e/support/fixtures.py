@@ -10,6 +10,7 @@ import pytest
 from support import namespace, settings
 from support.client import Client
 from support.names import NameServer
+from support.network import Network
 from support.origin import Blackhole, Origin
 from support.process import Guise, binary, slowness
 from support.servers import Curl, Dnsmasq, Nginx
@@ -96,18 +97,24 @@ class Stage:
         self.daemons.append(server)
         return server
 
-    def guise(self, config, env=None, read_stdout=True, ready=True, arguments=None):
+    def network(self):
+        """Another network namespace."""
+        network = Network()
+        self.daemons.append(network)
+        return network
+
+    def guise(self, config, env=None, read_stdout=True, ready=True, arguments=None, wrapper=()):
         """Start Guise with a configuration (dict or text) and wait until it is ready."""
         if isinstance(config, dict):
             config = json.loads(json.dumps(config))
             config.setdefault("timeouts", {}).setdefault("drain", "3s")
         path = settings.write(self.path("guise.yaml"), config)
         return self.guise_command(*(arguments or ("run", "-c", str(path))), env=env, read_stdout=read_stdout,
-                                  ready=ready)
+                                  ready=ready, wrapper=wrapper)
 
-    def guise_command(self, *arguments, env=None, read_stdout=True, ready=True):
-        """Start Guise with these arguments."""
-        process = Guise(arguments, cwd=self.directory, env=env, read_stdout=read_stdout)
+    def guise_command(self, *arguments, env=None, read_stdout=True, ready=True, wrapper=()):
+        """Start Guise with these arguments; `wrapper`: a command in front of it."""
+        process = Guise(arguments, cwd=self.directory, env=env, read_stdout=read_stdout, wrapper=wrapper)
         self.guises.append(process)
         return process.wait_ready() if ready else process
 

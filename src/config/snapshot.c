@@ -9,6 +9,7 @@
 #include "config/files.h"
 #include "config/lists.h"
 #include "config/parents.h"
+#include "config/secrets.h"
 #include "config/rules.h"
 #include "config/servers_tls.h"
 #include "config/upstreams.h"
@@ -168,7 +169,8 @@ static bool snapshot_compile(struct snapshot *snapshot, const char *base, struct
 
 	for (size_t face = 0; face < ARRAY_LENGTH(counts); face++)
 		all += counts[face];
-	if (!upstreams_plan(snapshot, base, diagnostics) || !parents_plan(snapshot, base, diagnostics))
+	if (!upstreams_plan(snapshot, base, diagnostics) || !parents_plan(snapshot, base, diagnostics) ||
+	    !secrets_plan(snapshot, base, diagnostics))
 		return false;
 	allowances_check(&settings->allowances, diagnostics);
 	if (!lists_load(snapshot, base, diagnostics))
@@ -258,6 +260,7 @@ void snapshot_release(struct snapshot *snapshot)
 	}
 	upstreams_release(snapshot);
 	parents_release(snapshot);
+	secrets_release(snapshot);
 	lists_release(snapshot);
 	tls_trust_release(snapshot->system_trust);
 	struct memory *memory = snapshot->arena.memory;

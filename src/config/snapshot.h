@@ -14,6 +14,7 @@
 #include "net/address.h"
 #include "net/peers.h"
 #include "route/lists.h"
+#include "proxy/secrets.h"
 #include "route/router.h"
 #include "route/rule.h"
 #include "route/tcp_route.h"
@@ -41,10 +42,10 @@ struct snapshot_listener {
 	struct listener_tls *tls; /* NULL: in clear */
 	enum listener_http2 http2;
 
-	bool socks;                        /* forward */
-	enum forward_mask mask;            /* forward */
+	bool socks;             /* forward */
+	enum forward_mask mask; /* forward */
 	struct tls_trust *trust; /* forward: by whom certificates of origins are signed; NULL: nobody is believed */
-	struct accounts_plan *users; /* forward: NULL: nobody has to log in */
+	struct accounts_plan *users;       /* forward: NULL: nobody has to log in */
 	struct rules *rules;               /* forward: `sources` and `rules` */
 	uint32_t allowance;                /* forward: an index in settings.allowances, or RULE_NONE */
 	uint32_t exit;                     /* forward: an index in the snapshot's exits, or RULE_NONE */
@@ -67,8 +68,10 @@ struct snapshot {
 	const struct upstream_settings *upstreams; /* a route's group is an index here */
 	struct upstream_plan *plans;               /* one for each of them */
 	size_t upstream_count;
-	struct lists lists;             /* of settings.lists */
-	struct parent_plans parents;    /* what a rule's `proxy` names: indexes here */
+	struct lists lists;          /* of settings.lists */
+	struct parent_plans parents; /* what a rule's `proxy` names: indexes here */
+	struct secret_plan *secrets; /* what a rule's `secrets` names: indexes here */
+	size_t secret_count;
 	struct tls_trust *system_trust; /* the system's certificates, if anything needs them; else NULL */
 	const struct exit_plan *exits;  /* one for each of settings.exits */
 };

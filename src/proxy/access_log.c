@@ -14,7 +14,8 @@
 
 enum {
 	TEXT_MOST = 1024, /* of one thing that a peer chose, as it is written */
-	TEXTS_MOST = 17,  /* such things in a line */
+	SECRETS_SHOWN = 4,
+	TEXTS_MOST = 21, /* such things in a line */
 	LINE_MOST = (TEXTS_MOST + 1) * TEXT_MOST,
 	ESCAPED_MOST = 6, /* bytes of one escape */
 	SCHEME_MOST = 16,
@@ -278,11 +279,23 @@ static void line_member_if(struct line *line, struct span key, struct span text)
 		line_member(line, key, text);
 }
 
+/* ,"secrets":["a"] */
+static void line_secrets(struct line *line, const struct proxy_exchange *p)
+{
+	struct span name;
+
+	for (size_t i = 0; i < SECRETS_SHOWN && (name = forward_secret_name(p, i)).len; i++)
+		line_member(line, i ? SPAN(",") : SPAN(",\"secrets\":["), name);
+	if (p->forward.secrets)
+		line_byte(line, ']');
+}
+
 /* What a forward listener is asked about later: by which rule, which way, with what. */
 static void line_verdict(struct line *line, const struct exchange *x, const struct proxy_exchange *p)
 {
 	line_member(line, SPAN(",\"verdict\":"), verdict_name(x, p));
 	line_member_if(line, SPAN(",\"rule\":"), rule_name(x, p));
+	line_secrets(line, p);
 	line_member_if(line, SPAN(",\"parent\":"), p->forward.parent);
 	if (p->forward.way.bound || p->forward.way.interface)
 		line_member(line, SPAN(",\"exit\":"), span_of(exit_name(p->listener->exits, p->forward.exit)));

@@ -150,6 +150,7 @@ static enum phase_result forward_mask(struct exchange *x, struct proxy_exchange 
 
 bool forward_mask_response_of(struct exchange *x, struct proxy_exchange *p)
 {
+	forward_hide_secrets(p, &x->response.fields);
 	return forward_mask_response(p->listener->mask, p->listener->via, &x->response);
 }
 
@@ -160,6 +161,7 @@ const struct phase forward_phases[] = {
 	{"admit", forward_admit},
 	{"loop", phase_loop},
 	{"access", forward_access},
+	{"secrets", forward_secrets},
 	{"allowance", forward_allowance},
 	{"max forwards", phase_max_forwards},
 	{"mask", forward_mask},

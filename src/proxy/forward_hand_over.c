@@ -83,7 +83,7 @@ static void forward_note_server(struct exchange *x, struct proxy_exchange *p,
 
 static void forward_send(struct exchange *x, struct proxy_exchange *p, struct session *session)
 {
-	struct stream *stream = session->ops->open(session, x);
+	struct stream *stream = forward_give_secrets(x, p) ? session->ops->open(session, x) : NULL;
 
 	if (stream) {
 		exchange_set_up(x, stream);

@@ -137,7 +137,9 @@ static void proxy_on_trailers(struct exchange *x, struct http_fields *trailers, 
 		return;
 	if (p->listener->face == PROXY_REVERSE)
 		reverse_mask_beside(p, trailers, response);
-	else if (!response)
+	else if (response)
+		forward_hide_secrets(p, trailers);
+	else
 		forward_mask_trailers(p->listener->mask, trailers);
 }
 
@@ -157,6 +159,8 @@ static void proxy_on_response(struct exchange *x)
 							    reverse_mask_response(x, p) && reverse_stick(x, p);
 	else if (p->listener->face == PROXY_REVERSE)
 		reverse_mask_beside(p, &x->response.fields, true);
+	else
+		forward_hide_secrets(p, &x->response.fields);
 	if (!good) {
 		exchange_fail(x, &(struct error){.code = ERROR_MEMORY});
 		return;
@@ -222,10 +226,12 @@ static void proxy_on_end(struct exchange *x)
 	tunnel_stop(x, p);
 	if (!p->detached)
 		access_log_write(x, p);
-	if (p->listener->face == PROXY_FORWARD)
-		forward_allowance_end(p);
-	else
+	if (p->listener->face != PROXY_FORWARD) {
 		hand_over_end(p);
+		return;
+	}
+	forward_allowance_end(p);
+	forward_wipe_secrets(p);
 }
 
 const struct exchange_ops proxy_exchange_ops = {

@@ -17,6 +17,7 @@
 
 struct allowances;
 struct exits;
+struct secrets;
 struct tls_server;
 struct tls_trust;
 
@@ -54,6 +55,7 @@ struct proxy_listener {
 	/* forward */
 	const struct rules *rules;
 	const struct guard_own *own;
+	struct secrets *secrets; /* that rules may name; NULL: there are none */
 	enum forward_mask mask;
 	struct tls_trust *trust;       /* by whom certificates of origins are signed; NULL: https targets are refused */
 	struct exits *exits;           /* of the process */

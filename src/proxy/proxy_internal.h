@@ -11,6 +11,7 @@
 
 struct allowed;
 struct authentication;
+struct given_secret;
 struct forward_bind;
 struct mirror;
 struct tunnel;
@@ -24,16 +25,17 @@ struct forward_exchange {
 	struct span parent;     /* by which it went, as the configuration calls it, for logs; empty: none */
 	struct net_way way;     /* by which its connections leave: see forward_choose_way */
 	uint32_t exit; /* whose way that is, while way.bound or way.interface; else it means nothing */
-	struct address judged;  /* by_address: the target */
-	bool secure;     /* the target is spoken to over TLS: https, or what a secret asks for */
-	bool absolute;   /* the parent was asked as it is, and not for a tunnel */
-	bool by_address; /* its rule is known now, and sends what was looked up through parents */
+	struct address judged;       /* by_address: the target */
+	bool secure;                 /* the target is spoken to over TLS: https, or what a secret asks for */
+	bool absolute;               /* the parent was asked as it is, and not for a tunnel */
+	bool by_address;             /* its rule is known now, and sends what was looked up through parents */
 	uint8_t left_parents;        /* that broke the connection without an answer */
 	struct span source_text;     /* of the connection, for logs; empty: none was asked for */
 	struct forward_bind *bind;   /* BIND waits for its peer; NULL: there is none */
 	const struct udp_tally *udp; /* of an association; NULL: it is none */
 	struct authentication *authentication; /* its password is being verified; NULL: it is not */
-	struct allowed *allowed;     /* what it has of allowances; NULL: there are none for it */
+	struct allowed *allowed;               /* what it has of allowances; NULL: there are none for it */
+	struct given_secret *secrets;          /* that the request of the current try has; NULL: none */
 };
 
 /* x->proxy, in the exchange's arena. */
@@ -181,6 +183,16 @@ enum phase_result forward_udp_begin(struct exchange *x, struct proxy_exchange *p
 /* authenticate.c */
 enum phase_result forward_authenticate(struct exchange *x, struct proxy_exchange *p);
 void forward_authenticate_cancel(struct proxy_exchange *p);
+
+/* forward_secrets.c */
+enum phase_result forward_secrets(struct exchange *x, struct proxy_exchange *p);
+/* Just before the request is sent, its rule being known. Those of an earlier try go. False: out of memory. */
+WARN_UNUSED bool forward_give_secrets(struct exchange *x, struct proxy_exchange *p);
+/* From fields of an answer that show one to the client. */
+void forward_hide_secrets(const struct proxy_exchange *p, struct http_fields *fields);
+void forward_wipe_secrets(struct proxy_exchange *p);
+/* Of those that were given, from 0; empty behind the last. */
+struct span forward_secret_name(const struct proxy_exchange *p, size_t index);
 
 /* forward_hand_over.c */
 /* The other end of a CONNECT or a BIND is there: the reply, and then it is a tunnel. */

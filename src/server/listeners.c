@@ -71,6 +71,7 @@ static void listener_prepare(struct server *server, struct bound *bound)
 		.forwarded = &origin->forwarded,
 		.rules = origin->rules,
 		.own = &server->own,
+		.secrets = server->secrets,
 		.mask = origin->mask,
 		.trust = origin->trust,
 		.allowances = server->allowances,
@@ -125,7 +126,7 @@ bool listeners_prepare(struct server *server)
 
 	server->exits = exits_new(&server->arena, snapshot->exits, snapshot->settings.exits.count);
 	server->allowances = allowances_new(&server->memory, &snapshot->settings.allowances, NULL);
-	if (!user_files_init(server) || !server->exits || !server->allowances ||
+	if (!user_files_init(server) || !secret_files_init(server) || !server->exits || !server->allowances ||
 	    !own_prepare(server))
 		return false;
 	for (size_t i = 0; i < server->bound_count; i++) {

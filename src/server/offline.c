@@ -4,6 +4,7 @@
 #include "server/offline.h"
 
 #include "account/allowance.h"
+#include "proxy/secrets.h"
 #include "server/own.h"
 #include "server/server_internal.h"
 #include "tls/server.h"
@@ -80,6 +81,7 @@ void offline_free(struct offline *offline)
 	parents_free(server->parents);
 	fleet_free(server->fleet);
 	user_files_fini(server);
+	secrets_free(server->secrets);
 	allowances_free(server->allowances);
 	own_fini(server);
 	map_fini(&server->hosts);

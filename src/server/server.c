@@ -5,6 +5,7 @@
 
 #include "account/allowance.h"
 #include "config/files.h"
+#include "proxy/secrets.h"
 #include "server/control.h"
 #include "server/own.h"
 #include "server/server_internal.h"
@@ -183,11 +184,12 @@ static bool signal_to_end(struct server *server, const sigset_t *set, int wait_m
 		signal = wait_ms < 0 ? sigwaitinfo(set, NULL) : sigtimedwait(set, NULL, &wait);
 		if (signal == SIGHUP) {
 			log_say(server->ring, LOG_WARNING,
-				"SIGHUP: certificates, users, lists and servers are looked at; the configuration is read again by a restart alone");
+				"SIGHUP: certificates, users, secrets, lists and servers are looked at; the configuration is read again by a restart alone");
 			certificates_look(server);
 			server_files_look(server);
 			user_files_look(server);
 			server_lists_look(server);
+			secret_files_look(server);
 		}
 	} while (signal == SIGHUP || (signal < 0 && errno == EINTR));
 	return signal > 0;
@@ -196,13 +198,15 @@ static bool signal_to_end(struct server *server, const sigset_t *set, int wait_m
 static void run_until_told(struct server *server, const sigset_t *set)
 {
 	bool cut = false, watched = certificates_watched(server) || server_files_watched(server) ||
-				    user_files_watched(server) || server_lists_watched(server);
+				    user_files_watched(server) || server_lists_watched(server) ||
+				    secret_files_watched(server);
 	unsigned looks = 0;
 
 	while (!signal_to_end(server, set, watched ? FILES_LOOK_MS : -1)) {
 		server_files_look(server);
 		user_files_look(server);
 		server_lists_look(server);
+		secret_files_look(server);
 		if (++looks % CERTIFICATES_LOOKS == 0)
 			certificates_look(server);
 	}
@@ -250,6 +254,7 @@ static void server_fini(struct server *server)
 	fleet_free(server->fleet);
 	server_lists_fini(server);
 	user_files_fini(server);
+	secrets_free(server->secrets);
 	parents_free(server->parents);
 	allowances_free(server->allowances);
 	own_fini(server);

@@ -77,6 +77,8 @@ struct server {
 	struct server_files *files; /* lists of servers */
 	struct user_files *users;   /* accounts of listeners */
 	struct server_lists *lists; /* of rules */
+	struct secret_files *secret_files;
+	struct secrets *secrets; /* NULL: there are none */
 	struct server_worker *workers;
 	unsigned worker_count;
 	struct control *control;
@@ -128,21 +130,16 @@ WARN_UNUSED bool server_files_init(struct server *server); /* false: out of memo
 bool server_files_watched(const struct server *server);    /* there are any */
 void server_files_look(struct server *server);
 
+/* secret_files.c: secrets, and the files that they are from. Main thread. */
+WARN_UNUSED bool secret_files_init(struct server *server); /* false: out of memory */
+bool secret_files_watched(const struct server *server);    /* there are any */
+void secret_files_look(struct server *server);
+
 /* user_files.c: the accounts of listeners, and their files. Main thread; _init before workers are made, _stop when they have ended, and before their mailboxes go. */
 WARN_UNUSED bool user_files_init(struct server *server); /* false: out of memory */
 struct accounts *user_files_accounts(const struct server *server,
 				     const struct snapshot_listener *origin); /* NULL: nobody has to log in */
 WARN_UNUSED bool user_files_start(struct server *server);                     /* false: no threads */
-void user_files_stop(struct server *server);
-void user_files_fini(struct server *server);
-bool user_files_watched(const struct server *server); /* there are any */
-void user_files_look(struct server *server);
-
-/* user_files.c: the accounts of listeners, and their files. Main thread; _init before workers are made, _stop when they have ended, and before their mailboxes go. */
-WARN_UNUSED bool user_files_init(struct server *server);                        /* false: out of memory */
-struct accounts *user_files_accounts(const struct server *server,
-				     const struct snapshot_listener *origin); /* NULL: nobody has to log in */
-WARN_UNUSED bool user_files_start(struct server *server);                       /* false: no threads */
 void user_files_stop(struct server *server);
 void user_files_fini(struct server *server);
 bool user_files_watched(const struct server *server); /* there are any */

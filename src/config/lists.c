@@ -87,8 +87,9 @@ static const char *judge_content(const struct domain_list *table, const struct l
 	if (domain_list_names(table) || domain_list_has_networks(table))
 		return NULL;
 	if (report->wrong == 0)
-		return report->comments ? NULL :
-					  "it has nothing in it; a list that is meant to be empty has a comment";
+		return report->comments ?
+			       NULL :
+			       "it has nothing in it; a list that is meant to be empty has a comment";
 	text = arena_format(arena, "it is no list: not one line is of use; line %llu: %s",
 			    (unsigned long long)report->first[0].line, report->first[0].why);
 	return text.at ? (const char *)text.at : no_memory;
@@ -123,7 +124,8 @@ uint64_t lists_signature(const struct list *list, uint64_t *node)
 	return files_signature(list->base, list->settings->file.text, node);
 }
 
-const char *lists_describe(const struct domain_list *table, const struct list_report *report, struct arena *arena)
+const char *lists_describe(const struct domain_list *table, const struct list_report *report,
+			   struct arena *arena)
 {
 	size_t networks = domain_list_networks(table);
 	struct span text = arena_format(arena, "%zu names", domain_list_names(table));

@@ -19,12 +19,13 @@ void lists_release(struct snapshot *snapshot);
  * What the file has now. NULL, and why not (static, or in the arena), when it cannot be read, has no entry among lines that are none, or nothing at
  * all, which is what a file has that is just being written.
  */
-WARN_UNUSED struct domain_list *lists_read(const struct list *list, struct memory *memory, struct arena *arena,
-					   struct list_report *report, const char **why);
+WARN_UNUSED struct domain_list *lists_read(const struct list *list, struct memory *memory,
+					   struct arena *arena, struct list_report *report, const char **why);
 
 uint64_t lists_signature(const struct list *list, uint64_t *node); /* as files_signature */
 
 /* "12 names, 3 networks; 2 lines are of no use, the first is line 7: ..." In the arena. */
-const char *lists_describe(const struct domain_list *table, const struct list_report *report, struct arena *arena);
+const char *lists_describe(const struct domain_list *table, const struct list_report *report,
+			   struct arena *arena);
 
 #endif

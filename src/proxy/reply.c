@@ -32,7 +32,7 @@ static const char *const reply_types[] = {
 	[REPLY_JSON] = "application/problem+json",
 };
 
-/* For JSON: texts are ASCII without control bytes, quotes are what they may have. Zero: out of memory. */
+/* For JSON, and for a String of a structured field: texts have no control bytes, quotes are what they may have. Zero: out of memory. */
 static struct span reply_quote(struct exchange *x, struct span text)
 {
 	uint8_t *out = arena_alloc(&x->arena, 2 * text.len + 1);
@@ -48,6 +48,27 @@ static struct span reply_quote(struct exchange *x, struct span text)
 	return span_make(out, len);
 }
 
+/* For HTML: what the configuration gives as a reason is text, whatever is in it. Zero: out of memory. */
+static struct span reply_escape(struct exchange *x, struct span text)
+{
+	enum { LONGEST = sizeof("&quot;") - 1 };
+	uint8_t *out = arena_alloc(&x->arena, LONGEST * text.len + 1);
+	size_t len = 0;
+
+	if (!out)
+		return (struct span){0};
+	for (size_t i = 0; i < text.len; i++) {
+		struct span sign = text.at[i] == '&' ? SPAN("&amp;") :
+				   text.at[i] == '<' ? SPAN("&lt;") :
+				   text.at[i] == '>' ? SPAN("&gt;") :
+				   text.at[i] == '"' ? SPAN("&quot;") :
+						       span_make(text.at + i, 1);
+		memcpy(out + len, sign.at, sign.len);
+		len += sign.len;
+	}
+	return span_make(out, len);
+}
+
 static struct span reply_error_body(struct exchange *x, enum reply_form form, const struct error *error,
 				    struct span detail)
 {
@@ -58,6 +79,9 @@ static struct span reply_error_body(struct exchange *x, enum reply_form form, co
 	case REPLY_PLAIN:
 		return arena_format(&x->arena, "%u %s: %.*s\n", status, title, SPAN_ARG(detail));
 	case REPLY_HTML:
+		detail = reply_escape(x, detail);
+		if (!detail.at)
+			return detail;
 		return arena_format(
 			&x->arena,
 			"<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>%u %s</title>\n"
@@ -90,12 +114,33 @@ static bool reply_retry_after(struct exchange *x, uint64_t seconds)
 	return text.at && http_fields_add(&x->response.fields, HTTP_FIELD_OTHER, SPAN("Retry-After"), text);
 }
 
+/*
+ * "guise; error=http_request_denied", and what was written for the client in particular as `details` (RFC 9209 2.1.5), where that is ASCII, as Strings are
+ * (RFC 9651 3.3.3). Zero: out of memory.
+ */
+static struct span reply_proxy_status(struct exchange *x, const struct proxy_exchange *p,
+				      const struct error *error)
+{
+	struct span hint = p->hint;
+
+	for (size_t i = 0; i < hint.len; i++)
+		if (hint.at[i] < 0x20 || hint.at[i] > 0x7e)
+			hint.len = 0;
+	if (hint.len == 0)
+		return arena_format(&x->arena, "%.*s; error=%s", SPAN_ARG(p->listener->name),
+				    error_proxy_status(error));
+	hint = reply_quote(x, hint);
+	if (!hint.at)
+		return hint;
+	return arena_format(&x->arena, "%.*s; error=%s; details=\"%.*s\"", SPAN_ARG(p->listener->name),
+			    error_proxy_status(error), SPAN_ARG(hint));
+}
+
 static bool reply_error_fields(struct exchange *x, const struct proxy_exchange *p, enum reply_form form,
 			       const struct error *error)
 {
 	struct http_fields *fields = &x->response.fields;
-	struct span status = arena_format(&x->arena, "%.*s; error=%s", SPAN_ARG(p->listener->name),
-					  error_proxy_status(error));
+	struct span status = reply_proxy_status(x, p, error);
 
 	if (!status.at || !http_fields_add_known(fields, HTTP_FIELD_PROXY_STATUS, status) ||
 	    !http_fields_add_known(fields, HTTP_FIELD_CONTENT_TYPE, span_of(reply_types[form])) ||
@@ -104,9 +149,6 @@ static bool reply_error_fields(struct exchange *x, const struct proxy_exchange *
 		return false;
 	if (error_status(error) == 407 && !http_fields_add_known(fields, HTTP_FIELD_PROXY_AUTHENTICATE,
 								 accounts_challenge(x->service->accounts)))
-		return false;
-	if (error_status(error) == 407 &&
-	    !http_fields_add_known(fields, HTTP_FIELD_PROXY_AUTHENTICATE, accounts_challenge(x->service->accounts)))
 		return false;
 	if (error_status(error) == 405 &&
 	    !http_fields_add(fields, HTTP_FIELD_OTHER, SPAN("Allow"), reverse_allow))

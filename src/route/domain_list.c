@@ -11,7 +11,7 @@
 
 enum {
 	SLOTS_EACH = 2, /* for each entry: a name that is not there meets an empty slot at the second look, on average */
-	BATCH = 8,      /* tails whose slots are fetched together */
+	BATCH = 8, /* tails whose slots are fetched together */
 };
 
 struct slot {

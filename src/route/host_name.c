@@ -33,7 +33,8 @@ void host_name_read(struct host_name *name, struct span host)
 		if (host.at[i] != '.')
 			continue;
 		if (i == name->starts[name->labels - 1] || i + 1 == host.len) {
-			name->labels = 0; /* an empty label: no parser here lets it through, and no list can name it */
+			name->labels =
+				0; /* an empty label: no parser here lets it through, and no list can name it */
 			return;
 		}
 		name->starts[name->labels++] = (uint8_t)(i + 1);

@@ -26,7 +26,7 @@ enum {
 };
 
 struct list_wrong {
-	uint64_t line; /* from 1 */
+	uint64_t line;   /* from 1 */
 	const char *why; /* static */
 };
 
@@ -46,7 +46,7 @@ struct list_reader {
 	struct memory *memory;
 	enum list_format format;
 	struct list_report report;
-	struct list_bytes names; /* entries: see domain_list_internal.h */
+	struct list_bytes names;  /* entries: see domain_list_internal.h */
 	struct list_bytes v4, v6; /* struct range4, struct range6 */
 	uint64_t count;           /* of names */
 	size_t pending;           /* bytes in `line` of one that has not ended */

@@ -33,7 +33,7 @@ struct rule_query {
 	/* Whether that user is in a group (accounts_in_group of account/login.h), and of which accounts. NULL: nobody is in any. */
 	bool (*in_group)(const struct accounts *accounts, struct span user, struct span group);
 	const struct accounts *accounts;
-	struct span method;           /* case-sensitive (RFC 9110 9.1); of SOCKS: CONNECT, BIND, UDP */
+	struct span method; /* case-sensitive (RFC 9110 9.1); of SOCKS: CONNECT, BIND, UDP */
 	enum rule_scheme scheme;
 	struct span host; /* as asked for: name or literal without brackets */
 	uint16_t port;
@@ -76,10 +76,10 @@ struct verdict {
 	struct setting_place place; /* the rule's */
 	struct span name; /* as it is called in logs: its `name`, or "rule N (line L)"; empty without a rule */
 	struct span client_reason; /* that the client is told; empty: none was given */
-	struct span list;   /* the list that has what was asked for, if the rule goes by lists; else empty */
+	struct span list; /* the list that has what was asked for, if the rule goes by lists; else empty */
 	const struct rule_actions *actions; /* ALLOW: never NULL */
 	bool by_address; /* ALLOW by a rule that names the target's address or network: opens one that is not public */
-	bool by_method;  /* ALLOW by a rule that names the method: what is off unless somebody asks for it (BIND) */
+	bool by_method; /* ALLOW by a rule that names the method: what is off unless somebody asks for it (BIND) */
 };
 
 /* What compiling needs from the rest of the snapshot. Names are NULL-terminated; NULL: there are none. Indexes of actions are positions in them. */
@@ -104,6 +104,12 @@ void rules_free(struct rules *rules);
  * process that connects to it.
  */
 struct verdict rules_judge(const struct rules *rules, const struct rule_query *query);
+
+/*
+ * Judges a client that will name its targets later, one by one (UDP ASSOCIATE): DENY when the rules leave nothing that it could be allowed, else ALLOW by the
+ * first rule that may allow it something. Conditions on targets are not looked at; each target still has to be judged.
+ */
+struct verdict rules_judge_client(const struct rules *rules, const struct rule_query *query);
 
 enum { VERDICT_TEXT = 288 };
 

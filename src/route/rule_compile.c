@@ -102,9 +102,8 @@ static bool compile_regex(const struct compiling *compiling, const struct settin
 	regex->items = room_for(compiling, given, sizeof(*regex->items));
 	for (size_t i = 0; regex->items && i < given->count; i++) {
 		const struct setting_string *item = &given->items[i];
-		struct pattern *pattern =
-			pattern_compile_whole(&compiling->rules->patterns, text_of(item), item->place,
-					      compiling->context->diagnostics);
+		struct pattern *pattern = pattern_compile_whole(&compiling->rules->patterns, text_of(item),
+								item->place, compiling->context->diagnostics);
 		if (pattern)
 			regex->items[regex->count++] = pattern;
 	}
@@ -391,8 +390,7 @@ static bool compile_actions(const struct compiling *compiling, struct rule *rule
 	good = compile_parents(compiling, &settings->proxy, actions);
 	good = compile_secrets(compiling, &settings->secrets, actions) && good;
 	if (settings->exit.len)
-		good = name_find(compiling, &settings->exit, context->exits, "exit", "exits",
-				 &actions->exit) &&
+		good = name_find(compiling, &settings->exit, context->exits, "exit", "exits", &actions->exit) &&
 		       good;
 	if (settings->allowance.len)
 		good = name_find(compiling, &settings->allowance, context->allowances, "allowance",
@@ -411,9 +409,12 @@ static bool check_kind(const struct compiling *compiling, const struct rule *rul
 		struct setting_place place;
 		bool of_allow;
 	} given[] = {
-		{"proxy", settings->proxy.place, true},         {"exit", settings->exit.place, true},
-		{"allowance", settings->allowance.place, true}, {"secrets", settings->secrets.place, true},
-		{"pac", settings->pac_place, true},             {"reason", settings->reason.place, false},
+		{"proxy", settings->proxy.place, true},
+		{"exit", settings->exit.place, true},
+		{"allowance", settings->allowance.place, true},
+		{"secrets", settings->secrets.place, true},
+		{"pac", settings->pac_place, true},
+		{"reason", settings->reason.place, false},
 	};
 	bool good = true;
 

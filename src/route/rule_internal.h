@@ -71,9 +71,9 @@ struct rules {
 struct rule_judge {
 	const struct rules *rules;
 	const struct rule_query *query;
-	unsigned minute;       /* of the week; if a rule goes by time */
-	struct host_name host; /* if a rule goes by names */
-	bool gave_up;          /* a pattern did: nobody knows whether it matches */
+	unsigned minute;         /* of the week; if a rule goes by time */
+	struct host_name host;   /* if a rule goes by names */
+	bool gave_up;            /* a pattern did: nobody knows whether it matches */
 	const struct list *list; /* the one that has matched last */
 };
 

@@ -62,8 +62,8 @@ static void note(struct explaining *explaining, const char *what, const struct s
 	explaining->conditions[explaining->count++] = (struct rule_condition){what, text, holds};
 }
 
-bool rules_explain(const struct rules *rules, size_t index, const struct rule_query *query, struct arena *arena,
-		   struct rule_condition conditions[RULE_CONDITIONS], size_t *count)
+bool rules_explain(const struct rules *rules, size_t index, const struct rule_query *query,
+		   struct arena *arena, struct rule_condition conditions[RULE_CONDITIONS], size_t *count)
 {
 	struct explaining explaining = {.arena = arena, .conditions = conditions};
 	const struct rule *rule = &rules->items[index];

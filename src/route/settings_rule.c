@@ -81,8 +81,9 @@ static const struct setting match_rows[] = {
 		.key = "regex",
 		.kind = SETTING_STRINGS,
 		.offset = offsetof(struct rule_match_settings, regex),
-		.summary = "PCRE2 patterns for the host that is asked for, in lower case and without the dot at its end; an address is compared as "
-			   "it is usually written. A pattern has to match all of it: `.*ads.*` finds ads anywhere.",
+		.summary =
+			"PCRE2 patterns for the host that is asked for, in lower case and without the dot at its end; an address is compared as "
+			"it is usually written. A pattern has to match all of it: `.*ads.*` finds ads anywhere.",
 		.example = "['ads[0-9]+\\.shop\\.example', '[0-9.]+']",
 	},
 	{
@@ -239,8 +240,9 @@ const struct setting list_rows[] = {
 		.offset = offsetof(struct list_settings, format),
 		.fallback = "auto",
 		.choices = format_choices,
-		.summary = "`plain`: a name, which stands for all names below it too (`=name` for itself alone), an address or a network; `hosts`: an "
-			   "address, which means nothing, and names, as in /etc/hosts; `auto`: each line as it looks.",
+		.summary =
+			"`plain`: a name, which stands for all names below it too (`=name` for itself alone), an address or a network; `hosts`: an "
+			"address, which means nothing, and names, as in /etc/hosts; `auto`: each line as it looks.",
 		.example = "hosts",
 	},
 	{.key = NULL},

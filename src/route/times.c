@@ -123,7 +123,7 @@ unsigned week_clock_tell(struct week_clock *clock, int64_t wall_ms)
 	if (!localtime_r(&seconds, &local))
 		return 0;
 	unsigned week = (unsigned)(local.tm_wday + 6) % 7 * MINUTES_A_DAY + (unsigned)local.tm_hour * 60 +
-			   (unsigned)local.tm_min;
+			(unsigned)local.tm_min;
 	atomic_store_explicit(&clock->known, minute << 16 | week, memory_order_relaxed);
 	return week;
 }

@@ -133,9 +133,9 @@ static enum watched_result list_read_again(struct server *server, struct list *l
 	arena_init(&arena, &server->memory, NULL, NULL, 0);
 	table = lists_read(list, server->snapshot->arena.memory, &arena, &report, &why);
 	if (table) {
-		log_say(server->ring, report.wrong ? LOG_WARNING : LOG_INFO, "list \"%s\": %s has changed: %s",
-			name, file, lists_describe(table, &report, &arena));
 		replace(server, list, table, old);
+		log_say(server->ring, report.wrong ? LOG_WARNING : LOG_INFO,
+			"list \"%s\": %s has changed: %s", name, file, lists_describe(table, &report, &arena));
 	} else {
 		log_say(server->ring, LOG_ERROR, "list \"%s\": %s: %s: the old list stays in use", name, file,
 			why);

@@ -112,12 +112,16 @@ struct error forward_refusal(struct proxy_exchange *p, const struct guard_verdic
 
 struct guard_verdict forward_judge(const struct exchange *x, const struct proxy_exchange *p)
 {
+	/* UDP ASSOCIATE names no target: every datagram does, and is judged by it. */
+	bool later = p->forward.scheme == RULE_UDP;
 	struct address literal = forward_literal(&x->request);
-	struct rule_query query = forward_query(x, p, literal.family == ADDRESS_NONE ? NULL : &literal);
+	bool known = !later && literal.family != ADDRESS_NONE;
+	struct rule_query query = forward_query(x, p, known ? &literal : NULL);
 
-	if (literal.family != ADDRESS_NONE)
+	if (known)
 		return guard_judge(p->listener->rules, p->listener->own, &query);
-	struct guard_verdict verdict = {.verdict = rules_judge(p->listener->rules, &query)};
+	struct guard_verdict verdict = {.verdict = later ? rules_judge_client(p->listener->rules, &query) :
+							   rules_judge(p->listener->rules, &query)};
 	verdict.outcome = verdict.verdict.outcome == VERDICT_DENY ? GUARD_RULE : GUARD_ALLOW;
 	if (verdict.outcome == GUARD_RULE)
 		verdict_describe(&verdict.verdict, verdict.text);
@@ -126,9 +130,6 @@ struct guard_verdict forward_judge(const struct exchange *x, const struct proxy_
 
 static enum phase_result forward_access(struct exchange *x, struct proxy_exchange *p)
 {
-	/* UDP ASSOCIATE names no target: every datagram does, and is judged by it. */
-	if (p->forward.scheme == RULE_UDP)
-		return PHASE_NEXT;
 	struct guard_verdict verdict = forward_judge(x, p);
 
 	p->forward.verdict = verdict.verdict;

@@ -150,7 +150,20 @@ static void waiting_add(struct udp_target *target, struct span data)
 	association->waiting_bytes += data.len;
 }
 
-/* What waits leaves, or is lost and counted there. */
+static bool waiting_send(struct udp_target *target, struct udp_waiting *waiting)
+{
+	struct udp_association *association = target->association;
+	struct datagram datagram = {waiting->bytes, waiting->len, target->peer->address};
+
+	if (!udp_may_pass(association, target->peer, false, datagram.len) ||
+	    datagram_send(target->peer->socket, &datagram, 1) == 0)
+		return false;
+	association->tally.sent++;
+	association->exchange->request_body.total += datagram.len;
+	return true;
+}
+
+/* What waits leaves where the target leads now, or is counted in `lost` where it leads nowhere. */
 static void waiting_end(struct udp_target *target, uint64_t *lost)
 {
 	struct udp_association *association = target->association;
@@ -158,14 +171,10 @@ static void waiting_end(struct udp_target *target, uint64_t *lost)
 
 	while ((link = list_pop(&target->waiting))) {
 		struct udp_waiting *waiting = CONTAINER_OF(link, struct udp_waiting, link);
-		struct datagram datagram = {.at = waiting->bytes, .len = waiting->len};
-		if (target->peer)
-			datagram.peer = target->peer->address;
-		if (lost || !udp_may_pass(association, target->peer, false, datagram.len) ||
-		    datagram_send(target->peer->socket, &datagram, 1) == 0)
-			*(lost ? lost : &association->tally.dropped) += 1;
-		else
-			association->tally.sent++;
+		if (lost)
+			++*lost;
+		else if (!waiting_send(target, waiting))
+			association->tally.dropped++;
 		association->waiting--;
 		association->waiting_bytes -= waiting->len;
 		memory_free(memory_of(association), waiting, sizeof(*waiting) + waiting->len);
@@ -214,23 +223,20 @@ static struct rule_query target_query(const struct udp_target *target, const str
 }
 
 /* The first denial of an association stands in its line of the access log: who opens a hundred doors is shown at the first. */
-static void note_denial(struct udp_target *target, const char *why, struct span rule)
+static void note_denial(struct udp_target *target, const struct guard_verdict *verdict)
 {
 	struct udp_association *association = target->association;
 	struct udp_tally *tally = &association->tally;
-	bool name = rule.len > 0 && !*why;
 
 	if (tally->denial.at)
 		return;
-	tally->denial = arena_format(&association->exchange->arena, "%.*s port %u: %s%.*s",
-				     SPAN_ARG(target->host), target->port,
-				     name ? "denied by " : (*why ? why : "no rule allows it"),
-				     name ? (int)rule.len : 0, (const char *)rule.at);
+	tally->denial = arena_format(&association->exchange->arena, "%.*s port %u: %s",
+				     SPAN_ARG(target->host), target->port, verdict->text);
 }
 
-static void target_shut(struct udp_target *target, const char *why, struct span rule)
+static void target_shut(struct udp_target *target, const struct guard_verdict *verdict)
 {
-	note_denial(target, why, rule);
+	note_denial(target, verdict);
 	target_set_state(target, TARGET_SHUT);
 	target->judged = loop_of(target->association)->now;
 	peer_release(target->peer);
@@ -293,7 +299,7 @@ static void target_choose(struct udp_target *target, const struct address *addre
 		target->judged = loop_of(target->association)->now;
 		waiting_end(target, NULL);
 	} else if (denied) {
-		target_shut(target, refused.text, refused.verdict.name);
+		target_shut(target, &refused);
 	} else {
 		target_forget(target);
 	}
@@ -320,11 +326,15 @@ static void target_judge_name(struct udp_target *target)
 {
 	struct worker *worker = target->association->exchange->worker;
 	struct rule_query query = target_query(target, NULL);
-	struct verdict verdict = rules_judge(target->association->p->listener->rules, &query);
+	struct guard_verdict verdict = {
+		.outcome = GUARD_RULE,
+		.verdict = rules_judge(target->association->p->listener->rules, &query),
+	};
 	struct error error = {0};
 
-	if (verdict.outcome == VERDICT_DENY) {
-		target_shut(target, "", verdict.name);
+	if (verdict.verdict.outcome == VERDICT_DENY) {
+		verdict_describe(&verdict.verdict, verdict.text);
+		target_shut(target, &verdict);
 		return;
 	}
 	const struct resolver_answer *answer = resolver_known(worker, target->host, &error);

@@ -185,15 +185,21 @@ enum rule_holds rule_listeners_hold(const struct rule *rule, const struct rule_q
 
 /* ---- all of them ---- */
 
-/* What needs nothing but the query, and costs least. */
-static bool request_holds(const struct rule *rule, const struct rule_judge *judge)
+/* Who asks, and how. */
+static bool client_holds(const struct rule *rule, const struct rule_judge *judge)
 {
 	const struct rule_query *query = judge->query;
 
-	return rule_ports_hold(rule, query) == RULE_HOLDS && rule_schemes_hold(rule, query) == RULE_HOLDS &&
-	       rule_methods_hold(rule, query) == RULE_HOLDS && rule_users_hold(rule, query) == RULE_HOLDS &&
-	       rule_times_hold(rule, judge) == RULE_HOLDS && rule_sources_hold(rule, query) == RULE_HOLDS &&
+	return rule_schemes_hold(rule, query) == RULE_HOLDS && rule_methods_hold(rule, query) == RULE_HOLDS &&
+	       rule_users_hold(rule, query) == RULE_HOLDS && rule_times_hold(rule, judge) == RULE_HOLDS &&
+	       rule_sources_hold(rule, query) == RULE_HOLDS &&
 	       rule_listeners_hold(rule, query) == RULE_HOLDS && rule_groups_hold(rule, query) == RULE_HOLDS;
+}
+
+/* What needs nothing but the query, and costs least. */
+static bool request_holds(const struct rule *rule, const struct rule_judge *judge)
+{
+	return rule_ports_hold(rule, judge->query) == RULE_HOLDS && client_holds(rule, judge);
 }
 
 enum rule_holds rule_holds(const struct rule *rule, struct rule_judge *judge)
@@ -308,6 +314,34 @@ struct verdict rules_judge(const struct rules *rules, const struct rule_query *q
 	if (maybe_matters(&maybe, &verdict))
 		return (struct verdict){.outcome = VERDICT_NEEDS_ADDRESS, .rule = VERDICT_NO_RULE};
 	return verdict;
+}
+
+/* Whether it depends on where to. */
+static bool names_targets(const struct rule_match_settings *match)
+{
+	return match->domains.count || match->regex.count || match->lists.count || match->addresses.count ||
+	       match->ports.count;
+}
+
+struct verdict rules_judge_client(const struct rules *rules, const struct rule_query *query)
+{
+	struct rule_judge judge;
+
+	if (!rules_source_allowed(rules, query->source))
+		return (struct verdict){
+			.outcome = VERDICT_DENY, .reason = VERDICT_BY_SOURCE, .rule = VERDICT_NO_RULE};
+	rule_judge_start(&judge, rules, query);
+	for (size_t i = 0; i < rules->count; i++) {
+		const struct rule *rule = &rules->items[i];
+		if (client_holds(rule, &judge) && (rule->allow || !names_targets(rule->match)))
+			return verdict_by(&judge, rule);
+	}
+	return (struct verdict){
+		.outcome = rules->any_allow ? VERDICT_DENY : VERDICT_ALLOW,
+		.reason = VERDICT_BY_DEFAULT,
+		.rule = VERDICT_NO_RULE,
+		.actions = &rule_no_actions,
+	};
 }
 
 size_t verdict_describe(const struct verdict *verdict, char out[VERDICT_TEXT])

@@ -226,6 +226,42 @@ static void test_address_is_asked_for_when_it_matters(void **state)
 	table_end(&table);
 }
 
+static enum verdict_outcome judge_client(const struct given *given, size_t count, const char *source)
+{
+	struct asked asked = {.source = source, .method = "UDP", .host = ""};
+	struct address from, address;
+	struct table table;
+
+	compile(&table, given, count, NULL);
+	struct rule_query query = query_of(&asked, &from, &address);
+	query.host = (struct span){0};
+	query.port = 0;
+	struct verdict verdict = rules_judge_client(table.rules, &query);
+	assert_true(verdict.outcome == VERDICT_DENY || verdict.actions);
+	table_end(&table);
+	return verdict.outcome;
+}
+
+/* Who names its targets later is let in if there may be one for it. */
+static void test_clients_without_a_target(void **state)
+{
+	const struct given ports[] = {{.allow = true, .ports = "53"}},
+			   domains[] = {{.domains = "a.test"}, {.addresses = "10.0.0.0/8"}},
+			   method[] = {{.allow = true, .methods = "CONNECT"}},
+			   one[] = {{.allow = true, .ports = "53"}, {.methods = "UDP"}},
+			   none[] = {{.methods = "UDP"}, {.allow = true}},
+			   network[] = {{.sources = "192.0.2.0/24"}, {.allow = true, .domains = "a.test"}};
+
+	assert_int_equal(judge_client(NULL, 0, NULL), VERDICT_ALLOW);
+	assert_int_equal(judge_client(ports, 1, NULL), VERDICT_ALLOW);
+	assert_int_equal(judge_client(domains, 2, NULL), VERDICT_ALLOW);
+	assert_int_equal(judge_client(method, 1, NULL), VERDICT_DENY);
+	assert_int_equal(judge_client(one, 2, NULL), VERDICT_ALLOW);
+	assert_int_equal(judge_client(none, 2, NULL), VERDICT_DENY);
+	assert_int_equal(judge_client(network, 2, "192.0.2.7"), VERDICT_DENY);
+	assert_int_equal(judge_client(network, 2, "198.51.100.7"), VERDICT_ALLOW);
+}
+
 static void test_sources_of_the_listener(void **state)
 {
 	const struct given given[] = {{.allow = true}};
@@ -553,6 +589,7 @@ int main(void)
 		cmocka_unit_test(test_conditions_of_a_rule_all_hold),
 		cmocka_unit_test(test_first_match_decides),
 		cmocka_unit_test(test_address_is_asked_for_when_it_matters),
+		cmocka_unit_test(test_clients_without_a_target),
 		cmocka_unit_test(test_sources_of_the_listener),
 		cmocka_unit_test(test_open_proxies_are_seen),
 		cmocka_unit_test(test_mistakes),

@@ -16,8 +16,9 @@
 bool rooms_init(struct worker *worker, const struct server *server, uint64_t handshakes)
 {
 	return conn_room_init(worker) && tls_room_init(worker, handshakes) &&
-	       resolver_init(worker, &server->resolver) && exchange_room_init(worker) && h1_room_init(worker) &&
-	       h2_room_init(worker) && socks_room_init(worker) && upstream_room_init(worker, server->fleet) && parents_attach(worker, server->parents);
+	       resolver_init(worker, &server->resolver) && exchange_room_init(worker) &&
+	       h1_room_init(worker) && h2_room_init(worker) && socks_room_init(worker) &&
+	       upstream_room_init(worker, server->fleet) && parents_attach(worker, server->parents);
 }
 
 void rooms_fini(struct worker *worker)

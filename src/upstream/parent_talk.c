@@ -197,17 +197,20 @@ static void talk_refused(struct parent_talk *talk, const struct http_head *head)
 {
 	unsigned status = head->status;
 
-	if (status == 407)
+	if (status == 407 || status == 401) /* Tinyproxy's word for wrong ones */
 		talk_fail(talk, PARENT_BLAME_PARENT, ERROR_PARENT_LOGIN,
-			  talk->server->user.len ? NULL : "the parent wants to know who we are (407)");
+			  talk->server->user.len ? NULL : "the parent proxy wants to know who we are");
 	else if (status >= 500 && says_target(head))
-		talk_fail(talk, PARENT_BLAME_TARGET, ERROR_UNREACHABLE, "the parent cannot reach the target");
+		talk_fail(talk, PARENT_BLAME_TARGET, ERROR_UNREACHABLE,
+			  "the parent proxy cannot reach the target");
 	else if (status >= 500)
-		talk_fail(talk, PARENT_BLAME_MAYBE, ERROR_PARENT_FAILED, "it answered CONNECT with 5xx");
+		talk_fail(talk, PARENT_BLAME_MAYBE, ERROR_PARENT_FAILED,
+			  "the parent proxy answered CONNECT with 5xx");
 	else if (status == 408 || status == 429)
-		talk_fail(talk, PARENT_BLAME_MAYBE, ERROR_PARENT_FAILED, "it has too much to do");
+		talk_fail(talk, PARENT_BLAME_MAYBE, ERROR_PARENT_FAILED, "the parent proxy has too much to do");
 	else if (status >= 400)
-		talk_fail(talk, PARENT_BLAME_WISH, ERROR_PARENT_REFUSED, "it answered CONNECT with 4xx");
+		talk_fail(talk, PARENT_BLAME_WISH, ERROR_PARENT_REFUSED,
+			  "the parent proxy answered CONNECT with 4xx");
 	else
 		talk_fail(talk, PARENT_BLAME_PARENT, ERROR_PARENT_MALFORMED,
 			  "an answer to CONNECT is 2xx, 4xx or 5xx");
@@ -257,26 +260,27 @@ static void talk_replied(struct parent_talk *talk, const struct socks_reply *rep
 		return;
 	case SOCKS_NOT_ALLOWED:
 		talk_fail(talk, PARENT_BLAME_WISH, ERROR_PARENT_REFUSED,
-			  "its rules do not allow the connection");
+			  "the parent proxy's rules do not allow it");
 		return;
 	case SOCKS_NETWORK_UNREACHABLE:
 	case SOCKS_HOST_UNREACHABLE:
 	case SOCKS_TTL_EXPIRED:
-		talk_fail(talk, PARENT_BLAME_TARGET, ERROR_UNREACHABLE, "the parent cannot reach the target");
+		talk_fail(talk, PARENT_BLAME_TARGET, ERROR_UNREACHABLE,
+			  "the parent proxy cannot reach the target");
 		return;
 	case SOCKS_REFUSED:
 		talk_fail(talk, PARENT_BLAME_TARGET, ERROR_CONNECT_REFUSED,
-			  "the target refused the parent's connection");
+			  "the target refused the parent proxy's connection");
 		return;
 	case SOCKS_COMMAND_UNKNOWN:
 	case SOCKS_ADDRESS_UNKNOWN:
 		talk_fail(talk, PARENT_BLAME_PARENT, ERROR_PARENT_FAILED,
-			  "it does not know the command, or the kind of address");
+			  "the parent proxy does not know the command, or the kind of address");
 		return;
 	case SOCKS_FAILED:
 		break;
 	}
-	talk_fail(talk, PARENT_BLAME_MAYBE, ERROR_PARENT_FAILED, "it answered that it failed");
+	talk_fail(talk, PARENT_BLAME_MAYBE, ERROR_PARENT_FAILED, "the parent proxy answered that it failed");
 }
 
 static enum socks_read hear_reply(struct parent_talk *talk, struct span bytes, size_t *used, const char **why)
@@ -313,10 +317,10 @@ static enum socks_read hear_method(struct parent_talk *talk, struct span bytes, 
 		return read;
 	if (method == SOCKS_METHOD_REFUSED) {
 		talk_fail(talk, PARENT_BLAME_PARENT, ERROR_PARENT_LOGIN,
-			  offered ? "it does not log in by user and password" :
-				    "the parent wants to know who we are");
+			  offered ? "the parent proxy does not log in by user and password" :
+				    "the parent proxy wants to know who we are");
 	} else if (method != offered) {
-		talk_malformed(talk, "it chose a method that was not offered"); /* RFC 1928 3 */
+		talk_malformed(talk, "the parent proxy chose a method that was not offered"); /* RFC 1928 3 */
 	} else if (method == SOCKS_METHOD_PASSWORD) {
 		*say = say_login(talk, arena);
 		talk_set_state(talk, PARENT_TALK_LOGIN);
@@ -429,7 +433,7 @@ size_t parent_talk_feed(struct parent_talk *talk, struct span bytes, struct aren
 		used += step;
 	}
 	if (talk_waits(talk) && say->len > 0 && used < all.len)
-		talk_malformed(talk, "it answered before it was asked");
+		talk_malformed(talk, "the parent proxy answered before it was asked");
 	if (!talk_waits(talk)) {
 		talk->len = 0;
 		return used - size_min(before, used);

@@ -305,7 +305,7 @@ static void path_go_on(struct path *path, struct block *lent, struct span rest, 
 	} else if (row->talk.state != PARENT_TALK_OPEN) {
 		loop_timer_start(path_loop(path), &row->timer, path->wish.timeout);
 	} else if (rest.len && row->hop + 1U < row->count) {
-		error = error_make(ERROR_PARENT_MALFORMED, "it spoke before it was asked");
+		error = error_make(ERROR_PARENT_MALFORMED, "the parent proxy spoke before it was asked");
 		path_blame(path, row->hop + 1U, false, &error);
 		path_failed(path, &error, false);
 	} else if (rest.len && !chunk_queue_add(&path->worker->buffers, &path->early, lent, rest)) {
@@ -334,7 +334,7 @@ static void path_silent(struct path *path, const struct error *error)
 
 static void path_on_end(struct conn *conn)
 {
-	struct error error = error_make(ERROR_PARENT_FAILED, "it closed the connection");
+	struct error error = error_make(ERROR_PARENT_FAILED, "the parent proxy closed the connection");
 
 	path_silent(conn->owner, &error);
 }
@@ -344,7 +344,7 @@ static void path_on_broken(struct conn *conn, const struct error *error)
 	struct error own = *error;
 
 	if (error->code == ERROR_UPSTREAM_RESET)
-		own = error_make(ERROR_PARENT_FAILED, "it broke the connection");
+		own = error_make(ERROR_PARENT_FAILED, "the parent proxy broke the connection");
 	path_silent(conn->owner, &own);
 }
 

@@ -167,13 +167,14 @@ static void forward_open_session(struct exchange *x, struct proxy_exchange *p, s
 
 static void forward_connect(struct exchange *x, struct proxy_exchange *p, bool again);
 
-/* SOCKS tells by which address it has connected. */
-static void forward_note_bound(struct exchange *x, const struct conn *conn)
+/* SOCKS can tell by which address the proxy has connected; only a mask that hides nothing lets it. */
+static void forward_note_bound(struct exchange *x, const struct proxy_exchange *p, const struct conn *conn)
 {
 	union socket_address raw;
 	socklen_t len = sizeof(raw);
 
-	if (http_version_is_socks(x->request.version) && getsockname(conn->source.fd, &raw.any, &len) == 0)
+	if (p->listener->mask == FORWARD_TRANSPARENT && http_version_is_socks(x->request.version) &&
+	    getsockname(conn->source.fd, &raw.any, &len) == 0)
 		x->bound = address_from_socket(&raw, len);
 }
 
@@ -214,7 +215,7 @@ static void forward_on_connected(struct path *path, struct conn *conn, const str
 		return;
 	}
 	forward_note_source(x, p, conn->source.fd);
-	forward_note_bound(x, conn);
+	forward_note_bound(x, p, conn);
 	forward_use(x, p, conn);
 }
 

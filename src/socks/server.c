@@ -6,6 +6,7 @@
  */
 #include "socks/server.h"
 
+#include "net/listener.h"
 #include "socks/socks_internal.h"
 
 /* What may follow each state, as bits. */
@@ -158,6 +159,9 @@ static void socks_server_on_request(struct socks_server *server, const struct so
 		return;
 	struct exchange *x = call->exchange;
 	call->command = request->command;
+	/* Who is told where to send datagrams, or where a peer may come to, needs more than "any address". */
+	if (request->command != SOCKS_CONNECT)
+		server->client.local = listener_local(server->conn->source.fd, &server->client.local);
 	if (!socks_head_fill(&x->request, (enum socks_version)server->version, request,
 			     server->service->scheme, &x->arena, &error))
 		socks_server_refuse(server, &error, SOCKS_SUCCEEDED);

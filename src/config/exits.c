@@ -78,5 +78,10 @@ void intercept_check(const struct forward_settings *settings, struct diagnostics
 		diagnostics_error(
 			diagnostics, entrance->http2_place,
 			"\"http2: clear\" does not go with \"intercept\": what begins so goes on as it is");
+	if (settings->users.file.len || settings->users.certificates)
+		diagnostics_error(
+			diagnostics, settings->users.place,
+			"\"users\" of a listener that intercepts has \"networks\" alone: clients that know of no "
+			"proxy cannot be asked who they are");
 	check_listen(settings, diagnostics);
 }

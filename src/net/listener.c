@@ -156,7 +156,8 @@ static const char *set_transparent(int fd, const struct address *address)
 	bool good = address->family == ADDRESS_V6 ? set_option(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, 1) :
 						    set_option(fd, IPPROTO_IP, IP_TRANSPARENT, 1);
 
-	return good ? NULL : "\"tproxy\" needs the right to take others' connections (root, or CAP_NET_ADMIN)";
+	return good ? NULL :
+		      "\"tproxy\" needs the right to take others' connections (root, CAP_NET_ADMIN or CAP_NET_RAW)";
 }
 
 static int bind_and_listen(struct address *address, const struct listening *how, const char **error_text)

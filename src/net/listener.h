@@ -29,7 +29,7 @@ struct address listener_local(int fd, const struct address *bound);
 
 /*
  * The same, but so that connections to any address of others that the system hands to it (TPROXY) are accepted, as if that address were ours. Needs
- * CAP_NET_ADMIN. No unix sockets.
+ * CAP_NET_ADMIN or CAP_NET_RAW. No unix sockets.
  */
 WARN_UNUSED int listener_bind_transparent(struct address *address, bool dual, const char **error_text);
 

@@ -184,6 +184,9 @@ static enum phase_result intercept_http_target(struct exchange *x, struct proxy_
 				  "Host names another port than the one that the connection was on the way to");
 	request->host.port = original->port;
 	request->scheme = SPAN("http");
+	if (request->target_form == HTTP_TARGET_ORIGIN)
+		request->target_form =
+			HTTP_TARGET_ABSOLUTE; /* what it would have been, had the client known of us */
 	p->forward.scheme = RULE_HTTP;
 	return PHASE_NEXT;
 }

@@ -69,7 +69,7 @@ const struct setting forward_rows[] = {
 		.place_offset = offsetof(struct forward_settings, intercept_place),
 		.summary =
 			"Serves clients that know of no proxy, and whose connections the system sends here ([interception.md](interception.md)): "
-			"by `redirect` (REDIRECT or DNAT of nftables) or by `tproxy` (which needs CAP_NET_ADMIN). Plain HTTP goes "
+			"by `redirect` (REDIRECT or DNAT of nftables) or by `tproxy` (which needs CAP_NET_ADMIN or CAP_NET_RAW). Plain HTTP goes "
 			"by its Host, TLS by the name in its ClientHello, as it is; anything else to where it was sent.",
 		.example = "redirect",
 	},
@@ -106,8 +106,9 @@ const struct setting forward_rows[] = {
 		.rows = users_rows,
 		.place_offset = offsetof(struct forward_settings, users.place),
 		.shorthand = "file",
-		.summary = "Who may use this listener ([users.md](users.md)): by password, by certificate, by network. With it, whoever is none of "
-			   "them is answered with 407 and asked for a password. A path alone is the file of passwords.",
+		.summary =
+			"Who may use this listener ([users.md](users.md)): by password, by certificate, by network. With it, whoever is none of "
+			"them is answered with 407 and asked for a password. A path alone is the file of passwords.",
 		.example = "{file: users.htpasswd, groups: groups.txt, networks: {printers: 10.1.7.0/24}}",
 	},
 	{
@@ -122,8 +123,9 @@ const struct setting forward_rows[] = {
 		.key = "trust",
 		.kind = SETTING_TEXT,
 		.offset = offsetof(struct forward_settings, trust),
-		.summary = "A PEM file with the authorities that may sign certificates of origins, where Guise itself speaks TLS with them: for "
-			   "`https` targets in absolute-form, and for secrets that ask for TLS. Without it, the system's store.",
+		.summary =
+			"A PEM file with the authorities that may sign certificates of origins, where Guise itself speaks TLS with them: for "
+			"`https` targets in absolute-form, and for secrets that ask for TLS. Without it, the system's store.",
 		.example = "ca.pem",
 	},
 	{

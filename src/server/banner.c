@@ -5,11 +5,15 @@
 
 #include <stdio.h>
 
+/* That a person can try; what is sent to a listener that intercepts the system decides. */
 static const struct bound *first_of(const struct server *server, enum snapshot_face face)
 {
-	for (size_t i = 0; i < server->bound_count; i++)
-		if (server->bound[i].origin->face == face && server->bound[i].address.family != ADDRESS_UNIX)
-			return &server->bound[i];
+	for (size_t i = 0; i < server->bound_count; i++) {
+		const struct bound *bound = &server->bound[i];
+		if (bound->origin->face == face && bound->address.family != ADDRESS_UNIX &&
+		    bound->origin->intercept == INTERCEPT_OFF)
+			return bound;
+	}
 	return NULL;
 }
 
@@ -37,6 +41,8 @@ static void suggest(const struct server *server)
 			   *reverse = first_of(server, SNAPSHOT_REVERSE);
 	char proxy[ADDRESS_TEXT + 1], site[ADDRESS_TEXT + 1];
 
+	if (!forward && !reverse)
+		return;
 	fputs("\ntry\n", stderr);
 	if (reverse) {
 		reachable(reverse, site);
@@ -49,15 +55,18 @@ static void suggest(const struct server *server)
 	}
 	reachable(forward, proxy);
 	const char *over = scheme(forward), *lenient = forward->origin->tls ? " --proxy-insecure" : "";
+	const char *login = forward->origin->users ? " -U NAME" : ""; /* curl asks for the password */
 	if (reverse && !reverse->origin->tls) {
-		fprintf(stderr, "    curl -i -x %s://%s%s http://%s/\n", over, proxy, lenient, site);
-		fprintf(stderr, "    curl -i -x %s://%s%s --proxytunnel http://%s/\n", over, proxy, lenient,
-			site);
+		fprintf(stderr, "    curl -i -x %s://%s%s%s http://%s/\n", over, proxy, lenient, login, site);
+		fprintf(stderr, "    curl -i -x %s://%s%s%s --proxytunnel http://%s/\n", over, proxy, lenient,
+			login, site);
 	} else if (reverse) {
-		fprintf(stderr, "    curl -ik -x %s://%s%s https://%s/\n", over, proxy, lenient, site);
+		fprintf(stderr, "    curl -ik -x %s://%s%s%s https://%s/\n", over, proxy, lenient, login, site);
 	} else {
-		fprintf(stderr, "    curl -x %s://%s%s http://example.com/\n", over, proxy, lenient);
-		fprintf(stderr, "    curl -x %s://%s%s https://example.com/\n", over, proxy, lenient);
+		fprintf(stderr, "    curl -x %s://%s%s%s http://example.com/\n", over, proxy, lenient, login);
+		fprintf(stderr, "    curl -x %s://%s%s%s https://example.com/\n", over, proxy, lenient, login);
+		if (forward->origin->socks && !forward->origin->tls)
+			fprintf(stderr, "    curl -x socks5h://%s%s https://example.com/\n", proxy, login);
 	}
 	fputc('\n', stderr);
 }
@@ -74,6 +83,19 @@ static void print_limits(const struct server *server)
 	fputc('\n', stderr);
 }
 
+static const char *suffix(const struct snapshot_listener *listener)
+{
+	switch (listener->intercept) {
+	case INTERCEPT_REDIRECT:
+		return " for redirected connections";
+	case INTERCEPT_TPROXY:
+		return " for connections by TPROXY";
+	case INTERCEPT_OFF:
+		break;
+	}
+	return listener->tls ? " with TLS" : "";
+}
+
 void banner_print(const struct server *server, bool quiet)
 {
 	if (!quiet) {
@@ -82,7 +104,7 @@ void banner_print(const struct server *server, bool quiet)
 			fprintf(stderr, "guise: %s %s on %s%s\n",
 				server_face_name(server->bound[i].origin->face),
 				server->bound[i].origin->face == SNAPSHOT_ADMIN ? "interface" : "proxy",
-				server->bound[i].text, server->bound[i].origin->tls ? " with TLS" : "");
+				server->bound[i].text, suffix(server->bound[i].origin));
 		suggest(server);
 	}
 	fputs("guise: ready\n", stderr);

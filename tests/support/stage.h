@@ -9,6 +9,7 @@
 #define GUISE_TESTS_STAGE_H
 
 #include "account/allowance.h"
+#include "account/accounts.h"
 #include "admin/admin.h"
 #include "config/snapshot.h"
 #include "exchange/exchange.h"
@@ -60,7 +61,9 @@ struct stage {
 	struct map hosts;
 	struct worker worker;
 	bool working;
-	struct log_ring *log; /* set before stage_start, if anything is to be logged */
+	struct brake *brake;
+	struct accounts *accounts[STAGE_LISTENERS]; /* of those with users */
+	struct log_ring *log;                       /* set before stage_start, if anything is to be logged */
 	struct guard_own own;
 	struct exits *exits;
 	struct allowances *allowances;
@@ -162,8 +165,6 @@ static inline void stage_listener(struct stage *stage, size_t index)
 		.allowances = stage->allowances,
 		.allowance = origin->allowance,
 		.exits = stage->exits,
-		.allowances = stage->allowances,
-		.allowance = origin->allowance,
 		.exit = origin->exit,
 		.intercept = origin->intercept,
 		.intercept_destination = origin->intercept_destination,
@@ -217,8 +218,7 @@ static inline void stage_configure(struct stage *stage, const char *yaml)
 	stage->admin = (struct admin){.file = "stage.yaml", .listeners = stage->shown};
 	stage->exits = exits_new(&stage->arena, stage->snapshot->exits, stage->snapshot->settings.exits.count);
 	ENSURE(stage->exits);
-	stage->allowances =
-		allowances_new(&stage->outside, &stage->snapshot->settings.allowances, NULL);
+	stage->allowances = allowances_new(&stage->outside, &stage->snapshot->settings.allowances, NULL);
 	ENSURE(stage->allowances);
 	for (size_t i = 0; i < stage->snapshot->listener_count; i++)
 		stage_listener(stage, i);
@@ -230,6 +230,32 @@ static inline void stage_configure(struct stage *stage, const char *yaml)
 						  .attempts = 1,
 						  .cache_entries = 16,
 						  .hosts = &stage->hosts};
+}
+
+/* The accounts of the listeners that have users, with their threads. */
+static inline void stage_accounts(struct stage *stage)
+{
+	for (size_t i = 0; i < stage->snapshot->listener_count; i++) {
+		const struct snapshot_listener *origin = &stage->snapshot->listeners[i];
+		if (!origin->users)
+			continue;
+		if (!stage->brake)
+			stage->brake = brake_new(&stage->outside);
+		ENSURE(stage->brake);
+		stage->accounts[i] = accounts_new(&stage->outside, origin->users, stage->brake);
+		ENSURE(stage->accounts[i] && accounts_start(stage->accounts[i]));
+		stage->listeners[i].service.accounts = stage->accounts[i];
+	}
+}
+
+static inline void stage_accounts_free(struct stage *stage)
+{
+	for (size_t i = 0; i < STAGE_LISTENERS; i++) {
+		accounts_free(stage->accounts[i]);
+		stage->accounts[i] = NULL;
+	}
+	brake_free(stage->brake);
+	stage->brake = NULL;
 }
 
 /* A worker with its rooms. */
@@ -253,12 +279,12 @@ static inline void stage_start(struct stage *stage)
 	ENSURE(worker_init(worker, 0, &stage->memory, stage->log));
 	ENSURE(conn_room_init(worker) && resolver_init(worker, &stage->names) && tls_room_init(worker, 64) &&
 	       exchange_room_init(worker) && h1_room_init(worker) && h2_room_init(worker) &&
-	       socks_room_init(worker) &&
-	       entrance_room_init(worker) && upstream_room_init(worker, stage->fleet) &&
-	       parents_attach(worker, stage->parents));
+	       socks_room_init(worker) && entrance_room_init(worker) &&
+	       upstream_room_init(worker, stage->fleet) && parents_attach(worker, stage->parents));
 	stage->discovery = discovery_start(worker, stage->fleet);
 	ENSURE(stage->discovery);
 	stage_contexts(stage);
+	stage_accounts(stage);
 	stage->working = true;
 }
 
@@ -388,6 +414,9 @@ static inline void stage_stop(struct stage *stage)
 	stage_turns(stage, 2);
 	stage_pass(stage, 40 * 1000); /* longer than any linger */
 	stage_turns(stage, 2);
+	for (size_t i = 0; i < STAGE_LISTENERS; i++)
+		if (stage->accounts[i])
+			accounts_stop(stage->accounts[i]);
 	ENSURE(exchange_count(worker) == 0);
 	ENSURE(conn_count(worker) == 0);
 	discovery_stop(stage->discovery);
@@ -406,6 +435,7 @@ static inline void stage_stop(struct stage *stage)
 			tls_server_free(stage->contexts[i]);
 	tls_room_fini(worker);
 	worker_fini(worker);
+	stage_accounts_free(stage);
 	fleet_free(stage->fleet);
 	parents_free(stage->parents);
 	ENSURE(atomic_load(&stage->memory.used) == 0);

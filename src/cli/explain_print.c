@@ -159,24 +159,93 @@ static void print_route(struct printer *printer, const json_t *all)
 	}
 }
 
+/* "office, then tor, then direct" */
+static void print_names(struct printer *printer, const char *before, const char *between, const json_t *names)
+{
+	const json_t *name;
+	char text[512] = "";
+	size_t i, len = 0;
+
+	json_array_foreach(names, i, name)
+	{
+		if (len < sizeof(text) - 100 && json_string_value(name))
+			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%.64s", len ? between : "",
+						json_string_value(name));
+	}
+	if (len)
+		line(printer, NULL, "%s%s", before, text);
+}
+
+/* Where the rule that decides says how it goes on. */
+static void print_way(struct printer *printer, const json_t *way)
+{
+	printer->subject = "way";
+	print_names(printer, "through ", ", then ", json_object_get(way, "proxy"));
+	if (has(way, "exit"))
+		line(printer, NULL, "exit %s", text_of(way, "exit"));
+	if (has(way, "allowance"))
+		line(printer, NULL, "allowance %s", text_of(way, "allowance"));
+	print_names(printer, "secrets ", ", ", json_object_get(way, "secrets"));
+}
+
+static void print_tried(struct printer *printer, const json_t *rules)
+{
+	const json_t *rule, *condition;
+	char place[512];
+	size_t i, j;
+
+	json_array_foreach(json_object_get(rules, "tried"), i, rule)
+	{
+		line(printer, is(rule, "holds", "no") ? dim : NULL, "%s %s%s: %s", text_of(rule, "action"),
+		     text_of(rule, "name"), place_of(rule, place),
+		     is(rule, "holds", "no")  ? "does not hold" :
+		     is(rule, "holds", "yes") ? "holds" :
+						"depends on the address");
+		json_array_foreach(json_object_get(rule, "conditions"), j, condition)
+		{
+			bool yes = is(condition, "holds", "yes"), no = is(condition, "holds", "no");
+			line(printer,
+			     yes ? green :
+			     no  ? red :
+				   NULL,
+			     "  %s %s %s",
+			     yes ? "+" :
+			     no  ? "-" :
+				   "?",
+			     text_of(condition, "what"), text_of(condition, "text"));
+		}
+	}
+}
+
+static void print_verdict(struct printer *printer, const json_t *rules)
+{
+	const char *verdict = text_of(rules, "verdict"), *colour = is(rules, "verdict", "allow") ? green : red;
+	char place[512];
+
+	printer->subject = "rules";
+	if (is(rules, "verdict", "needs_address"))
+		line(printer, NULL, "it depends on the address, which is looked up then");
+	else if (is(rules, "by", "rule"))
+		line(printer, colour, "%s, by %s%s", verdict, text_of(rules, "name"), place_of(rules, place));
+	else if (is(rules, "by", "effort"))
+		line(printer, red, "%s, by %s%s: a pattern of it took too many steps", verdict,
+		     text_of(rules, "name"), place_of(rules, place));
+	else if (is(rules, "by", "sources"))
+		line(printer, red, "%s: the client is not in \"sources\"", verdict);
+	else
+		line(printer, colour, "%s, as no rule says otherwise", verdict);
+}
+
 static void print_rules(struct printer *printer, const json_t *all)
 {
 	const json_t *rules = json_object_get(all, "rules"), *guard = json_object_get(all, "guard");
-	char place[512];
 
 	if (!rules)
 		return;
-	printer->subject = "rules";
-	if (is(rules, "by", "rule"))
-		line(printer, is(rules, "verdict", "allow") ? green : red, "%s, by rule %lld%s",
-		     text_of(rules, "verdict"), number_of(rules, "index"), place_of(rules, place));
-	else if (is(rules, "by", "sources"))
-		line(printer, red, "%s: the client is not in \"sources\"", text_of(rules, "verdict"));
-	else if (is(rules, "verdict", "needs_address"))
-		line(printer, NULL, "it depends on the address, which is looked up then");
-	else
-		line(printer, is(rules, "verdict", "allow") ? green : red, "%s, as no rule says otherwise",
-		     text_of(rules, "verdict"));
+	print_verdict(printer, rules);
+	print_tried(printer, rules);
+	if (has(rules, "way"))
+		print_way(printer, json_object_get(rules, "way"));
 	printer->subject = "guard";
 	if (json_is_null(guard))
 		line(printer, NULL, "judges the addresses, which are looked up then");

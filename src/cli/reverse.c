@@ -34,7 +34,7 @@ static int start(const struct face_values *listen, const struct face_values *to,
 	face_write_list(&yaml, "servers", to);
 	fputs("}\n", yaml.out);
 	face_write_log(&yaml, log);
-	return start_yaml_run(&yaml);
+	return start_yaml_run(&yaml, NULL);
 }
 
 static int run(const struct command *command, int argc, char **argv)

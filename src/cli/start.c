@@ -74,7 +74,7 @@ void start_yaml_value(struct start_yaml *yaml, const char *value)
 	fputc('"', yaml->out);
 }
 
-int start_yaml_run(struct start_yaml *yaml)
+int start_yaml_run(struct start_yaml *yaml, const char *base)
 {
 	struct start start;
 	int status = EXIT_FAILED;
@@ -83,7 +83,7 @@ int start_yaml_run(struct start_yaml *yaml)
 	if (fclose(yaml->out) != 0) {
 		fputs("guise: out of memory\n", stderr);
 	} else {
-		start.snapshot = snapshot_from_yaml(span_make(yaml->text, yaml->len), NULL, &start.memory,
+		start.snapshot = snapshot_from_yaml(span_make(yaml->text, yaml->len), base, &start.memory,
 						    &start.diagnostics);
 		report_print(stderr, &start.diagnostics, true, command_colour(stderr));
 		if (start.snapshot)

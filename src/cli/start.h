@@ -40,7 +40,7 @@ struct start_yaml {
 
 WARN_UNUSED bool start_yaml_open(struct start_yaml *yaml); /* false: out of memory */
 void start_yaml_value(struct start_yaml *yaml, const char *value);
-/* Reads what was written, and runs the server with it; the exit status. */
-int start_yaml_run(struct start_yaml *yaml);
+/* Reads what was written, and runs the server with it; files that it names are looked for from `base` on (NULL: it may name none). The exit status. */
+int start_yaml_run(struct start_yaml *yaml, const char *base);
 
 #endif

@@ -1,9 +1,11 @@
 """The command line: help, usage errors, statuses, schema."""
 
 import json
+import subprocess
 
 import pytest
 
+from support.origin import echoing_request
 from support.process import run
 
 SUBCOMMANDS = ["run", "check", "explain", "forward", "reverse", "schema", "version", "help"]
@@ -89,3 +91,27 @@ def test_open_proxy_is_refused_at_start(arguments):
 def test_open_proxy_may_be_wanted(stage):
     guise = stage.guise_command("forward", "--listen", "0.0.0.0:0", "--open")
     assert guise.forward
+
+
+def test_forward_for_users_without_a_file(stage, curl):
+    """Users, a list of what is blocked, a parent: what most people want of a forward proxy fits into one command."""
+    def status(*arguments):
+        return curl("-o", "/dev/null", "-w", "%{http_code}", "-x", f"http://127.0.0.1:{guise.forward[1]}", *arguments).text
+
+    origin = stage.origin(echoing_request)
+    parent = stage.guise_command("forward", "--listen", "127.0.0.1:0", "--allow", "127.0.0.0/8")
+    made = subprocess.run(["htpasswd", "-nbB", "ann", "secret"], capture_output=True, text=True, check=True, timeout=30)
+    (stage.directory / "users").write_text(made.stdout, encoding="ascii")
+    (stage.directory / "blocked.txt").write_text("ads.example\n127.9.9.9\n", encoding="ascii")
+    guise = stage.guise_command("forward", "--listen", "0.0.0.0:0", "--users", "users", "--block", "blocked.txt",
+                                "--allow", "127.0.0.0/8", "--parent", "http://{}:{}".format(*parent.forward))
+    url = f"http://127.0.0.1:{origin.port}/"
+    assert status(url) == "407"
+    assert status("-U", "ann:secret", url) == "200"
+    entry = guise.wait_log(lambda entry: entry["status"] == 200)
+    assert (entry["parent"], entry["user"]) == ("parents", "ann")
+    parent.wait_log(lambda entry: entry["status"] == 200 and entry["target"] == url)
+    for blocked in ("http://x.ads.example/", f"http://127.9.9.9:{origin.port}/"):
+        assert status("-U", "ann:secret", blocked) == "403"
+        assert guise.wait_log(lambda entry, blocked=blocked: entry["target"] == blocked)["rule"] == "block"
+    assert " -U NAME " in guise.stderr.text

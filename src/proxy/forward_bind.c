@@ -94,12 +94,6 @@ bool forward_goes_direct(const struct rule_actions *actions)
 	return actions->parent_count == 0;
 }
 
-/* To open a port to others is no part of what people mean by "allow". */
-static struct error bind_unasked(void)
-{
-	return error_make(ERROR_DENIED, "BIND takes a rule that names it: allow: {methods: [BIND], ...}");
-}
-
 /* ---- the peer comes ---- */
 
 /* Where anybody may come, whoever comes is judged. */
@@ -218,8 +212,10 @@ static void bind_open(struct forward_bind *door)
 	struct proxy_exchange *p = door->p;
 	const struct address *peer = &door->expected[0];
 
+	/* To open a port to others is no part of what people mean by "allow". */
 	if (!p->forward.verdict.by_method) {
-		bind_fail(door, bind_unasked());
+		bind_fail(door, error_make(ERROR_DENIED,
+					   "BIND takes a rule that names it: allow: {methods: [BIND]}"));
 		return;
 	}
 	if (!forward_goes_direct(p->forward.verdict.actions)) {
@@ -316,11 +312,7 @@ enum phase_result forward_bind_begin(struct exchange *x, struct proxy_exchange *
 	timer_init(&door->late, bind_on_late);
 	p->forward.bind = door;
 	if (literal.family == ADDRESS_NONE) {
-		/* Nobody is to hear of a name whose connections are not let in anyway. */
-		if (p->forward.verdict.outcome == VERDICT_ALLOW && !p->forward.verdict.by_method)
-			bind_fail(door, bind_unasked());
-		else
-			bind_resolve(door);
+		bind_resolve(door);
 		return PHASE_DONE;
 	}
 	door->expected[0] = address_unmap(&literal); /* which the access phase has judged */

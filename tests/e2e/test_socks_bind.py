@@ -210,14 +210,6 @@ def test_only_where_a_rule_names_it(stage, ask_bind):
         assert is_closed(client)
 
 
-def test_a_name_is_not_asked_for_without_such_a_rule(stage, ask_bind):
-    names = stage.names()
-    names.set("ftp.test", v4=[PEER])
-    guise = stage.guise(settings.forward({"allow": {}}, resolver=names))
-    assert read_reply(ask_bind(guise, "ftp.test"))[0] == NOT_ALLOWED
-    assert not names.queries
-
-
 def test_names(stage, ask_bind):
     """All of the addresses that it has and that may come."""
     names = stage.names()

@@ -20,16 +20,19 @@ struct writing {
 	struct json *json;
 };
 
-/* "guise.yaml:3:5", or null */
-static void write_place(const struct writing *writing, const char *key, struct setting_place place)
+void explain_write_place(struct json *json, const struct admin *admin, const char *key,
+			 struct setting_place place)
 {
-	const char *file = writing->admin->file;
-
 	if (place.line)
-		json_put_format(writing->json, key, "%s:%u:%u", file ? file : "guise", place.line,
+		json_put_format(json, key, "%s:%u:%u", admin->file ? admin->file : "guise", place.line,
 				place.column);
 	else
-		json_put_null(writing->json, key);
+		json_put_null(json, key);
+}
+
+static void write_place(const struct writing *writing, const char *key, struct setting_place place)
+{
+	explain_write_place(writing->json, writing->admin, key, place);
 }
 
 /* ---- who listens ---- */
@@ -154,37 +157,6 @@ static void write_tcp_route(const struct writing *writing)
 	write_place(writing, "place", route->place);
 	json_open(json, "conditions", '[');
 	json_close(json, ']');
-	json_close(json, '}');
-}
-
-/* ---- rules ---- */
-
-static void write_rules(const struct writing *writing)
-{
-	static const char *const outcomes[] = {
-		[VERDICT_DENY] = "deny", [VERDICT_ALLOW] = "allow", [VERDICT_NEEDS_ADDRESS] = "needs_address"};
-	static const char *const reasons[] = {
-		[VERDICT_BY_RULE] = "rule", [VERDICT_BY_DEFAULT] = "default", [VERDICT_BY_SOURCE] = "sources"};
-	const struct explain *explain = writing->explain;
-	const struct verdict *verdict = &explain->verdict.verdict;
-	struct json *json = writing->json;
-
-	json_open(json, "rules", '{');
-	json_put_text(json, "verdict", span_of(outcomes[verdict->outcome]));
-	json_put_text(json, "by", span_of(reasons[verdict->reason]));
-	if (verdict->reason == VERDICT_BY_RULE && verdict->rule != VERDICT_NO_RULE) {
-		json_put_number(json, "index", (uint64_t)verdict->rule);
-		write_place(writing, "place", verdict->place);
-	}
-	json_close(json, '}');
-	if (!explain->guarded) {
-		json_put_null(json, "guard"); /* judges addresses, and there is a name yet */
-		return;
-	}
-	json_open(json, "guard", '{');
-	json_put_bool(json, "allow", explain->verdict.outcome == GUARD_ALLOW);
-	if (explain->verdict.text[0])
-		json_put_text(json, "why", span_of(explain->verdict.text));
 	json_close(json, '}');
 }
 
@@ -331,7 +303,7 @@ static void write_all(const struct writing *writing)
 	else if (explain->listener->face == PROXY_REVERSE)
 		write_routes(writing);
 	if (explain->judged)
-		write_rules(writing);
+		explain_write_rules(json, writing->admin, explain);
 	if (explain->listener->face != PROXY_TCP)
 		write_request(writing);
 	if (explain->group)

@@ -30,6 +30,13 @@ bool explain_listener_fits(const struct explain_asked *asked, const struct admin
 /* explain_server.c: the members "split", "mirror", "group", "servers", "pick" and "tries" of a request that goes on to a group. */
 void explain_write_servers(struct json *json, const struct admin *admin, const struct explain *explain);
 
+/* explain_rules.c: the members "rules" and "guard" of a request that the rules have judged. */
+void explain_write_rules(struct json *json, const struct admin *admin, const struct explain *explain);
+
+/* "guise.yaml:3:5", or null */
+void explain_write_place(struct json *json, const struct admin *admin, const char *key,
+			 struct setting_place place);
+
 static inline struct span explain_text(const struct setting_string *text)
 {
 	return span_make(text->text, text->len);

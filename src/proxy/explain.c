@@ -181,6 +181,13 @@ static void explain_judge(struct explain *explain)
 	explain->verdict = forward_judge(explain->x, proxy_exchange(explain->x));
 }
 
+struct rule_query explain_query(const struct explain *explain, struct address *literal)
+{
+	*literal = forward_literal(&explain->before);
+	return forward_query(explain->x, proxy_exchange(explain->x),
+			     literal->family == ADDRESS_NONE ? NULL : literal);
+}
+
 /* ---- all of it ---- */
 
 bool explain_begin(struct explain *explain)

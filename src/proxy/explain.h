@@ -62,6 +62,9 @@ struct explain {
 WARN_UNUSED bool explain_begin(struct explain *explain);
 void explain_end(struct explain *explain);
 
+/* forward, judged: what the rules were asked. *literal is where its address is kept. */
+struct rule_query explain_query(const struct explain *explain, struct address *literal);
+
 /* What Host (:authority) would say to this server of the group. */
 struct span explain_host(const struct explain *explain, const struct fleet_server *server);
 

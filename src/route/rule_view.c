@@ -21,6 +21,7 @@ void rules_at(const struct rules *rules, size_t index, struct rule_view *view)
 		.allow = rule->allow,
 		.place = rule->settings->place,
 		.name = rule->name,
+		.settings = rule->settings,
 		.pac = (enum rule_pac)rule->settings->pac,
 		.actions = rule->actions,
 		.domains = rule->domains.patterns,

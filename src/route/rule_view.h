@@ -26,7 +26,8 @@ struct network_list {
 struct rule_view {
 	bool allow;
 	struct setting_place place;
-	struct span name; /* as in struct verdict */
+	struct span name;                     /* as in struct verdict */
+	const struct rule_settings *settings; /* as it was written */
 	enum rule_pac pac;
 	const struct rule_actions *actions;
 	const struct domain_pattern *domains; /* but for those with "*" inside of labels, which are `others` */

@@ -109,6 +109,8 @@ static void compile_forward(struct snapshot *snapshot, struct snapshot_listener 
 	listener->intercept_destination = (enum intercept_destination)settings->intercept_destination;
 	intercept_check(settings, diagnostics);
 	rules_bind(snapshot, listener, settings, &snapshot->arena, diagnostics);
+	if (listener->rules && settings->pac.place.line && settings->pac.enabled)
+		listener->pac = pac_compile(&settings->pac, listener->rules, &snapshot->arena, diagnostics);
 }
 
 static void compile_tcp(struct snapshot *snapshot, struct snapshot_listener *listener,

@@ -14,6 +14,7 @@
 #include "net/address.h"
 #include "net/peers.h"
 #include "route/lists.h"
+#include "proxy/pac.h"
 #include "proxy/secrets.h"
 #include "route/router.h"
 #include "route/rule.h"
@@ -47,6 +48,7 @@ struct snapshot_listener {
 	struct tls_trust *trust; /* forward: by whom certificates of origins are signed; NULL: nobody is believed */
 	struct accounts_plan *users;       /* forward: NULL: nobody has to log in */
 	struct rules *rules;               /* forward: `sources` and `rules` */
+	const struct pac *pac;             /* forward: NULL: none is served */
 	uint32_t allowance;                /* forward: an index in settings.allowances, or RULE_NONE */
 	uint32_t exit;                     /* forward: an index in the snapshot's exits, or RULE_NONE */
 	enum listener_intercept intercept; /* forward */

@@ -157,6 +157,7 @@ bool forward_mask_response_of(struct exchange *x, struct proxy_exchange *p)
 
 const struct phase forward_phases[] = {
 	{"identify", forward_identify},
+	{"pac", forward_pac},
 	{"target", forward_target},
 	{"authenticate", forward_authenticate},
 	{"admit", forward_admit},

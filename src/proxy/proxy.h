@@ -17,6 +17,7 @@
 
 struct allowances;
 struct exits;
+struct pac;
 struct secrets;
 struct tls_server;
 struct tls_trust;
@@ -55,11 +56,12 @@ struct proxy_listener {
 	/* forward */
 	const struct rules *rules;
 	const struct guard_own *own;
+	const struct pac *pac;   /* NULL: none is served */
 	struct secrets *secrets; /* that rules may name; NULL: there are none */
 	enum forward_mask mask;
-	struct tls_trust *trust;       /* by whom certificates of origins are signed; NULL: https targets are refused */
-	struct exits *exits;           /* of the process */
-	uint32_t exit;                 /* by which connections leave where the rule names none; EXIT_NONE */
+	struct tls_trust *trust; /* by whom certificates of origins are signed; NULL: https targets are refused */
+	struct exits *exits;     /* of the process */
+	uint32_t exit;           /* by which connections leave where the rule names none; EXIT_NONE */
 	struct allowances *allowances; /* of the process */
 	uint32_t allowance;            /* where the rule names none; RULE_NONE */
 	enum listener_intercept intercept;

@@ -184,6 +184,9 @@ enum phase_result forward_udp_begin(struct exchange *x, struct proxy_exchange *p
 enum phase_result forward_authenticate(struct exchange *x, struct proxy_exchange *p);
 void forward_authenticate_cancel(struct proxy_exchange *p);
 
+/* forward_pac.c */
+enum phase_result forward_pac(struct exchange *x, struct proxy_exchange *p);
+
 /* forward_secrets.c */
 enum phase_result forward_secrets(struct exchange *x, struct proxy_exchange *p);
 /* Just before the request is sent, its rule being known. Those of an earlier try go. False: out of memory. */

@@ -28,9 +28,10 @@ void rules_at(const struct rules *rules, size_t index, struct rule_view *view)
 		.domain_count = rule->domains.pattern_count,
 		.addresses = &rule->addresses,
 		.ports = &rule->ports,
+		.schemes = rule->schemes,
 		.others = rule->users.count || rule->groups.count || rule->sources.count ||
 			  rule->domains.glob_count || rule->regex.count || rule->lists.count ||
-			  rule->methods.count || rule->schemes || rule->times.count || rule->listeners.count,
+			  rule->methods.count || rule->times.count || rule->listeners.count,
 	};
 }
 

@@ -34,6 +34,7 @@ struct rule_view {
 	size_t domain_count;
 	const struct network_list *addresses;
 	const struct port_list *ports;
+	unsigned schemes; /* 1 << enum rule_scheme; 0: any */
 	bool others; /* it has conditions besides: a request may have all of the above, and the rule not hold for it */
 };
 

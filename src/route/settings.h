@@ -30,7 +30,7 @@ enum listener_intercept {
 
 /* Where what they sent goes, in the order of the choices. */
 enum intercept_destination {
-	INTERCEPT_BY_NAME,  /* to whom they named, looked up by us; who named nobody: where they connected to */
+	INTERCEPT_BY_NAME, /* to whom they named, looked up by us; who named nobody: where they connected to */
 	INTERCEPT_ORIGINAL, /* where they connected to; a name that is not there is refused */
 };
 
@@ -113,8 +113,8 @@ struct reverse_settings {
 
 /* The conditions of one rule: every one that is given must hold; of its members one is enough. */
 struct rule_match_settings {
-	struct setting_strings users, groups, sources, domains, regex, lists, addresses, ports, methods, schemes, times,
-		listeners;
+	struct setting_strings users, groups, sources, domains, regex, lists, addresses, ports, methods,
+		schemes, times, listeners;
 };
 
 /* What `pac` of a rule says: how browsers that were given the proxy.pac of the listener go to what it allows. */
@@ -128,11 +128,11 @@ struct rule_settings {
 	struct setting_string name;   /* in logs; empty: by its number */
 	struct setting_string reason; /* that a client is told; empty: none */
 	struct rule_match_settings allow, deny;
-	struct setting_strings proxy;     /* of `parents`, or "direct" */
-	struct setting_string exit;       /* of `exits` */
-	struct setting_string allowance;  /* of `allowances` */
-	struct setting_strings secrets;   /* of `secrets` */
-	int pac;                          /* enum rule_pac */
+	struct setting_strings proxy;    /* of `parents`, or "direct" */
+	struct setting_string exit;      /* of `exits` */
+	struct setting_string allowance; /* of `allowances` */
+	struct setting_strings secrets;  /* of `secrets` */
+	int pac;                         /* enum rule_pac */
 	struct setting_place place, allow_place, deny_place, pac_place;
 };
 
@@ -141,6 +141,14 @@ struct list_settings {
 	struct setting_string name; /* the key; first, as SETTING_NAMED asks */
 	struct setting_string file;
 	int format; /* enum list_format of route/list_file.h: auto plain hosts */
+	struct setting_place place;
+};
+
+/* `pac` of a forward listener: there when its place has a line. */
+struct pac_settings {
+	bool enabled;
+	struct setting_string address; /* "host:port"; empty: as browsers ask */
+	struct setting_strings direct; /* patterns of names, networks */
 	struct setting_place place;
 };
 
@@ -153,6 +161,7 @@ struct forward_settings {
 	struct users_settings users;
 	struct setting_strings sources;
 	struct setting_list rules; /* struct rule_settings */
+	struct pac_settings pac;
 	struct setting_string trust; /* PEM: by whom certificates of origins are signed; empty: the system's store */
 	struct setting_string allowance; /* of `allowances`, where a rule names none; empty: without a bound */
 	struct setting_string exit; /* of `exits`, where a rule names none; empty: as the system chooses */
@@ -183,6 +192,7 @@ extern const struct setting reverse_rows[];
 extern const struct setting forward_rows[];
 extern const struct setting tcp_rows[];
 extern const struct setting route_rows[]; /* one item of reverse[].routes */
+extern const struct setting pac_rows[];   /* struct pac_settings */
 extern const struct setting rule_rows[];  /* one item of forward[].rules */
 extern const struct setting list_rows[];  /* one item of `lists` */
 extern const struct setting share_rows[]; /* one item of `to` */

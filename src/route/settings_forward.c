@@ -129,6 +129,17 @@ const struct setting forward_rows[] = {
 		.example = "ca.pem",
 	},
 	{
+		.key = "pac",
+		.kind = SETTING_STRUCT,
+		.offset = offsetof(struct forward_settings, pac),
+		.rows = pac_rows,
+		.place_offset = offsetof(struct forward_settings, pac.place),
+		.shorthand = "enabled",
+		.summary = "Serves browsers a script that tells them what to ask this proxy for ([pac.md](pac.md)), at `/proxy.pac` and `/wpad.dat`, "
+			   "made from the rules. Nobody has to log in for it; `sources` holds.",
+		.example = "true",
+	},
+	{
 		.key = "rules",
 		.kind = SETTING_LIST,
 		.offset = offsetof(struct forward_settings, rules),

@@ -72,6 +72,7 @@ static void listener_prepare(struct server *server, struct bound *bound)
 		.rules = origin->rules,
 		.own = &server->own,
 		.secrets = server->secrets,
+		.pac = origin->pac,
 		.mask = origin->mask,
 		.trust = origin->trust,
 		.allowances = server->allowances,

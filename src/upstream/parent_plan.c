@@ -96,7 +96,7 @@ static const char *url_place(struct span place, struct parent_server *server, ui
 		port = span_from(place, (size_t)end + 1);
 		if (port.len && port.at[0] != ':')
 			return "behind \"]\" stands a port, as in [::1]:3128";
-		port = port.len ? span_from(port, 1) : port;
+		port = port.len ? span_from(port, 1) : (struct span){0};
 		literal = address_parse_ip(host, &server->address) && server->address.family == ADDRESS_V6;
 		if (!literal)
 			return "between [ and ] stands an IPv6 address";

@@ -353,6 +353,8 @@ static void forward_try(struct exchange *x, struct proxy_exchange *p)
 	struct error error = ERROR_OK;
 
 	p->reused = session != NULL;
+	if (session)
+		forward_note_old_way(x, p, session->conn->source.fd);
 	if (!session) {
 		forward_connect(x, p, false);
 	} else if (forward_allowance_late(x, p, &error)) {

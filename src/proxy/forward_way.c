@@ -6,11 +6,16 @@
 
 _Static_assert(EXIT_NONE == RULE_NONE, "a rule's exit is an exit's index");
 
-void forward_choose_way(struct exchange *x, struct proxy_exchange *p)
+static uint32_t forward_exit(const struct proxy_exchange *p)
 {
 	const struct rule_actions *actions = p->forward.verdict.actions;
 
-	p->forward.exit = actions && actions->exit != RULE_NONE ? actions->exit : p->listener->exit;
+	return actions && actions->exit != RULE_NONE ? actions->exit : p->listener->exit;
+}
+
+void forward_choose_way(struct exchange *x, struct proxy_exchange *p)
+{
+	p->forward.exit = forward_exit(p);
 	exit_choose(p->listener->exits, p->forward.exit, x->worker, p->forward.user, &x->client->address,
 		    &p->forward.way);
 }
@@ -21,8 +26,15 @@ void forward_note_source(struct exchange *x, struct proxy_exchange *p, int fd)
 	socklen_t len = sizeof(raw);
 	char text[ADDRESS_TEXT];
 
-	if (!p->forward.way.bound || getsockname(fd, &raw.any, &len) != 0)
+	if (!(p->forward.way.bound || p->forward.way.interface) || getsockname(fd, &raw.any, &len) != 0)
 		return;
 	struct address source = address_from_socket(&raw, len);
 	p->forward.source_text = arena_copy(&x->arena, span_make(text, address_format_ip(&source, text)));
+}
+
+void forward_note_old_way(struct exchange *x, struct proxy_exchange *p, int fd)
+{
+	p->forward.exit = forward_exit(p);
+	p->forward.way = (struct net_way){.bound = p->forward.exit != EXIT_NONE}; /* chosen anew if this one fails */
+	forward_note_source(x, p, fd);
 }

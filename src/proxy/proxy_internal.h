@@ -158,6 +158,8 @@ void intercept_refuse(struct exchange *x, const struct error *error);
 void forward_choose_way(struct exchange *x, struct proxy_exchange *p);
 /* The connection has been made: by which address, for the log. */
 void forward_note_source(struct exchange *x, struct proxy_exchange *p, int fd);
+/* It was made before, for another request by the same exit. */
+void forward_note_old_way(struct exchange *x, struct proxy_exchange *p, int fd);
 
 /* allowance.c */
 enum phase_result forward_allowance(struct exchange *x, struct proxy_exchange *p);

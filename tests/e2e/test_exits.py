@@ -210,6 +210,9 @@ def test_exits_share_no_connection(world):
         assert world.ask(method=method).status == 200
     assert world.seen() == POOL[:2]
     assert [len(peer.requests) for peer in world.origin.peers] == [3, 2]
+    world.guise.wait_log(lambda entry: len(world.guise.log_entries()) == 5)
+    for entry in world.guise.log_entries():
+        assert (entry["exit"], entry["source"]) == (("one", POOL[0]) if entry["method"] == "GET" else ("two", POOL[1]))
 
 
 # interfaces, and addresses that come and go: in namespaces of their own
@@ -251,6 +254,8 @@ def test_by_an_interface(wired, interface, source):
     wired.start(interface=interface)
     assert wired.ask().status == 200
     assert wired.seen() == [source]
+    line = wired.guise.wait_log()
+    assert (line["exit"], line["source"]) == ("out", source)
 
 
 def test_an_interface_that_is_not_there(wired):

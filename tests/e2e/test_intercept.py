@@ -54,7 +54,7 @@ class Site:
         self.names.set("other.example", v4=[OTHER[4]], v6=[OTHER[6]])
         self.guise = None
 
-    def intercept(self, mode, *rules, wrapper=(), ready=True, **listener):
+    def intercept(self, mode, *rules, wrapper=(), ready=True, top=None, **listener):
         """Starts Guise and sends it what comes from the client."""
         if mode == "tproxy":
             for flag, everything in (("-4", "0.0.0.0/0"), ("-6", "::/0")):
@@ -62,7 +62,7 @@ class Site:
                 self.router.ip(flag, "route", "add", "local", everything, "dev", "lo", "table", "100")
         self.router.nft(TPROXY if mode == "tproxy" else REDIRECT)
         config = settings.forward(*rules, resolver=self.names, listener=dict(
-            {"listen": f":{LISTEN}", "open": True, "intercept": mode}, **listener))
+            {"listen": f":{LISTEN}", "open": True, "intercept": mode}, **listener), **(top or {}))
         config["log"] = {"addresses": "full"}
         self.guise = self.stage.guise(config, wrapper=(*self.router.wrapper, *wrapper), ready=ready)
         return self
@@ -291,6 +291,21 @@ def test_users_by_network(site):
     site.intercept("redirect", {"allow": {"users": ["ann"]}}, users={"networks": {"ann": ["10.1.0.0/24"]}})
     assert "200" in site.fetch(f"http://site.example:{origin.port}/", PUBLIC[4], "-i").stdout
     assert site.line(lambda entry: True)["user"] == "ann"
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_through_a_parent(site, stage, scheme):
+    """The last hop looks the name up, and the client's bytes go through as they came."""
+    authority = Authority(stage.directory)
+    script = echoing_request if scheme == "http" else secured(authority.leaf("site.example"), echoing_request)
+    origin = site.origin(script)
+    parent = stage.guise(settings.forward(resolver=site.names, listener={"listen": "10.3.0.2:3128", "open": True}),
+                         wrapper=site.server.wrapper)
+    site.intercept("redirect", {"allow": {}, "proxy": ["up"]}, top={"parents": {"up": "http://10.3.0.2:3128"}})
+    got = site.fetch(f"{scheme}://site.example:{origin.port}/x", PUBLIC[4], "--cacert", authority.file)
+    assert "GET /x HTTP/1.1" in got.stdout, got.stderr
+    assert f"site.example:{origin.port}" in parent.wait_log()["target"]
+    assert site.line(lambda entry: True)["parent"] == "up"
 
 
 # who is not on the way to anywhere

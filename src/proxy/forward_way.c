@@ -35,6 +35,7 @@ void forward_note_source(struct exchange *x, struct proxy_exchange *p, int fd)
 void forward_note_old_way(struct exchange *x, struct proxy_exchange *p, int fd)
 {
 	p->forward.exit = forward_exit(p);
-	p->forward.way = (struct net_way){.bound = p->forward.exit != EXIT_NONE}; /* chosen anew if this one fails */
+	p->forward.way =
+		(struct net_way){.bound = p->forward.exit != EXIT_NONE}; /* chosen anew if this one fails */
 	forward_note_source(x, p, fd);
 }

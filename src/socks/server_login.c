@@ -65,9 +65,9 @@ size_t socks_server_read_greeting(struct socks_server *server, struct span bytes
 static void login_end(struct socks_server *server, enum login_result result)
 {
 	struct error error = error_make(ERROR_LOGIN_REQUIRED, "wrong user or password");
-	uint8_t message[SOCKS_MESSAGE_MOST];
 
 	if (result == LOGIN_GOOD) {
+		uint8_t message[SOCKS_MESSAGE_MOST];
 		server->client.user = span_make(server->user, server->user_len);
 		socks_server_set_state(server, SOCKS_SERVER_REQUEST);
 		socks_server_send(server, span_make(message, socks_login_reply_write(true, message)));

@@ -8,11 +8,13 @@
  *
  * Input: a byte for the face (odd: reverse) and one for memory (n > 0: each n-th allocation fails), then records that end in
  * 0xff: one letter, and what belongs to it (see play). A '+' before the letter: the next record belongs to the same turn. In
- * what is sent, 0x01 and 0x02 stand for the mark of a client; see expand.
+ * what is sent, 0x01 and 0x02 stand for the mark of a client; see expand. A connection of the forward face may begin with SOCKS, whose bytes are
+ * spelt in hexadecimal.
  */
 #include "../../support/stage.h"
 
 #include "http/h1/body.h"
+#include "socks/message.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -201,15 +203,42 @@ static unsigned asked(struct arena *arena, struct span rest, uint8_t methods[REQ
 	return count + 1; /* a head that never ended is answered too */
 }
 
+/* A client that began with SOCKS: what it hears is replies, and nothing behind one that refuses. In a tunnel anything may follow. */
+static void judge_socks(uint8_t first, struct span rest)
+{
+	struct socks_reply reply;
+	const char *why;
+	uint8_t method;
+	size_t used;
+
+	if (first == SOCKS_VERSION_5) {
+		enum socks_read choice = socks_method_read(rest, &method, &used, &why);
+		ENSURE(choice != SOCKS_BAD);
+		if (choice == SOCKS_MORE)
+			return;
+		ENSURE(method == SOCKS_METHOD_NONE || method == SOCKS_METHOD_REFUSED);
+		rest = span_from(rest, used);
+		ENSURE(method == SOCKS_METHOD_NONE || rest.len == 0);
+	}
+	enum socks_read result = socks_reply_read((enum socks_version)first, rest, &reply, &used, &why);
+	ENSURE(result != SOCKS_BAD);
+	ENSURE(result == SOCKS_MORE || reply.code == SOCKS_SUCCEEDED || used == rest.len);
+}
+
 static void judge_client(struct play *play, unsigned who)
 {
 	const struct stage_peer *client = &play->stage->clients[who];
 	struct span rest = stage_got(client);
+	uint8_t first = play->sent[who].len ? play->sent[who].bytes[0] : 0;
 	uint8_t methods[REQUESTS_MOST];
 	struct arena arena;
 	unsigned answers = 0;
 
 	ENSURE(!has_mark(rest, 1 - who));
+	if (!play->reverse && (first == SOCKS_VERSION_4 || first == SOCKS_VERSION_5)) {
+		judge_socks(first, rest);
+		return;
+	}
 	arena_init(&arena, &play->memory, NULL, NULL, 0);
 	unsigned requests = asked(&arena, span_make(play->sent[who].bytes, play->sent[who].len), methods);
 	while (rest.len) {
@@ -264,20 +293,49 @@ static void client_open(struct play *play, unsigned who)
 	(void)stage_connect(play->stage, who, play->reverse);
 }
 
-static void client_send(struct play *play, unsigned who, struct span payload)
+static void client_send_bytes(struct play *play, unsigned who, struct span bytes)
 {
 	struct stage_peer *client = &play->stage->clients[who];
 	struct sent *sent = &play->sent[who];
-	struct arena arena;
 
 	if (client->fd < 0)
 		client_open(play, who);
-	arena_init(&arena, &play->memory, NULL, NULL, 0);
-	struct span bytes = expand(&arena, payload, (int)who);
 	size_t len = stage_send(client, span_first(bytes, size_min(bytes.len, SENT_MOST - sent->len)));
 	memcpy(sent->bytes + sent->len, bytes.at, len);
 	sent->len += len;
+}
+
+static void client_send(struct play *play, unsigned who, struct span payload)
+{
+	struct arena arena;
+
+	arena_init(&arena, &play->memory, NULL, NULL, 0);
+	client_send_bytes(play, who, expand(&arena, payload, (int)who));
 	arena_fini(&arena);
+}
+
+static int hex_value(uint8_t digit)
+{
+	if (ascii_is_digit(digit))
+		return digit - '0';
+	digit = ascii_lower(digit);
+	return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
+}
+
+/* Bytes in hexadecimal, as far as they go; none of them can be a part of a mark. */
+static void client_send_hex(struct play *play, unsigned who, struct span payload)
+{
+	uint8_t bytes[1024];
+	size_t len = 0;
+
+	for (size_t i = 0; i + 1 < payload.len && len < sizeof(bytes); i += 2) {
+		int high = hex_value(payload.at[i]), low = hex_value(payload.at[i + 1]);
+		if (high < 0 || low < 0)
+			break;
+		uint8_t byte = (uint8_t)(high << 4 | low);
+		bytes[len++] = byte == 'z' || byte == 'Z' ? 'y' : byte;
+	}
+	client_send_bytes(play, who, span_make(bytes, len));
 }
 
 static void server_send(struct play *play, struct stage_peer *server, struct span payload)
@@ -350,6 +408,10 @@ static void play_record(struct play *play, uint8_t letter, struct span payload)
 	case 'a':
 	case 'b':
 		client_send(play, letter - 'a', payload);
+		break;
+	case 'k':
+	case 'l':
+		client_send_hex(play, letter - 'k', payload);
 		break;
 	case 'A':
 	case 'B':

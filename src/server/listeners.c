@@ -1,7 +1,6 @@
 /*
  * What each listening address means: from the snapshot to what the proxy room and the admin room work with. Main thread, before workers run.
  */
-#include "account/allowance.h"
 #include "net/proxy_protocol.h"
 #include "server/own.h"
 #include "server/server_internal.h"
@@ -126,9 +125,8 @@ bool listeners_prepare(struct server *server)
 	const struct snapshot *snapshot = server->snapshot;
 
 	server->exits = exits_new(&server->arena, snapshot->exits, snapshot->settings.exits.count);
-	server->allowances = allowances_new(&server->memory, &snapshot->settings.allowances, NULL);
-	if (!user_files_init(server) || !secret_files_init(server) || !server->exits || !server->allowances ||
-	    !own_prepare(server))
+	if (!user_files_init(server) || !secret_files_init(server) || !server->exits ||
+	    !allowances_prepare(server) || !own_prepare(server))
 		return false;
 	for (size_t i = 0; i < server->bound_count; i++) {
 		via_prepare(server, &server->bound[i]);

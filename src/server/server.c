@@ -24,6 +24,7 @@ enum {
 	RESOLVER_ENTRIES = 4096,
 	FILES_LOOK_MS = 1000,
 	CERTIFICATES_LOOKS = 2, /* every so many looks at files */
+	ALLOWANCES_LOOKS = 60,
 	NAMES_MS = 2000,        /* names are waited for at start, at the most */
 };
 
@@ -199,7 +200,7 @@ static void run_until_told(struct server *server, const sigset_t *set)
 {
 	bool cut = false, watched = certificates_watched(server) || server_files_watched(server) ||
 				    user_files_watched(server) || server_lists_watched(server) ||
-				    secret_files_watched(server);
+				    secret_files_watched(server) || allowances_watched(server);
 	unsigned looks = 0;
 
 	while (!signal_to_end(server, set, watched ? FILES_LOOK_MS : -1)) {
@@ -209,6 +210,8 @@ static void run_until_told(struct server *server, const sigset_t *set)
 		secret_files_look(server);
 		if (++looks % CERTIFICATES_LOOKS == 0)
 			certificates_look(server);
+		if (looks % ALLOWANCES_LOOKS == 0)
+			allowances_say(server);
 	}
 	log_say(server->ring, LOG_INFO, "draining");
 	workers_drain(server, false);
@@ -219,6 +222,7 @@ static void run_until_told(struct server *server, const sigset_t *set)
 		log_say(server->ring, LOG_WARNING, "told twice: cutting what is still open");
 		workers_drain(server, true);
 	}
+	allowances_say(server);
 }
 
 /* ---- all of it ---- */

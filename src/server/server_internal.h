@@ -66,6 +66,7 @@ struct server {
 	struct own_kept *own_kept; /* own.c: what is in its sets; NULL: there are none */
 	struct exits *exits;
 	struct allowances *allowances;
+	struct allowance_counts *allowances_said; /* of each: what the log has been told */
 	struct admin admin; /* what the operator's interface knows */
 	struct arena arena; /* what lives as long as the server */
 	struct resolver_settings resolver;
@@ -150,6 +151,11 @@ WARN_UNUSED bool server_lists_init(struct server *server); /* false: out of memo
 bool server_lists_watched(const struct server *server);    /* there are any */
 void server_lists_look(struct server *server);
 void server_lists_fini(struct server *server);
+
+/* allowance_report.c: how much clients have used of what they may have. Main thread. */
+WARN_UNUSED bool allowances_prepare(struct server *server); /* false: out of memory */
+bool allowances_watched(const struct server *server);       /* there are any */
+void allowances_say(struct server *server);                 /* what is new of refusals */
 
 /* banner.c */
 void banner_print(const struct server *server, bool quiet);

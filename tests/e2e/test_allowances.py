@@ -327,3 +327,11 @@ def test_mistakes(tmp_path, name, section, words):
     status, stdout, stderr = run("check", "-c", str(path))
     assert status == 1
     assert words in stdout + stderr and "guise.yaml:" in stdout + stderr
+
+
+def test_the_log_sums_up(stage):
+    origin, guise = limited(stage, {"requests": 1, "per": "1h"})
+    client = stage.client(guise.forward)
+    assert [ask(client, origin).status for _ in range(3)] == [200, 429, 429]
+    guise.stop()
+    guise.stderr.wait(lambda line: "allowance some: " in line and "refused 2 for requests" in line, "the sum")

@@ -78,6 +78,10 @@ void intercept_check(const struct forward_settings *settings, struct diagnostics
 		diagnostics_error(
 			diagnostics, entrance->http2_place,
 			"\"http2: clear\" does not go with \"intercept\": what begins so goes on as it is");
+	if (settings->pac.place.line && settings->pac.enabled)
+		diagnostics_error(
+			diagnostics, settings->pac.place,
+			"\"pac\" does not go with \"intercept\": what clients that know of no proxy ask for is a server's");
 	if (settings->users.file.len || settings->users.certificates)
 		diagnostics_error(
 			diagnostics, settings->users.place,

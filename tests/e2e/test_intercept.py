@@ -358,6 +358,7 @@ def test_tproxy_without_the_right(site):
 @pytest.mark.parametrize("listener, text", [
     ({"tls": {"certificates": ["x.pem"]}}, '"tls" does not go with "intercept"'),
     ({"proxy_protocol": ["127.0.0.1"]}, '"proxy_protocol" does not go with "intercept"'),
+    ({"pac": True}, '"pac" does not go with "intercept"'),
     ({"http2": "clear"}, '"http2: clear" does not go with "intercept"'),
     ({"listen": "unix:/tmp/guise-intercept.sock"}, "nothing is redirected to a unix socket"),
     ({"users": {"file": "users.htpasswd"}}, '"users" of a listener that intercepts has "networks" alone'),

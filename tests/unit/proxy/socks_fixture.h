@@ -25,7 +25,7 @@ struct asker {
 	uint16_t statuses[4];
 	struct address bound[4]; /* with each of them */
 	unsigned heads;
-	bool aborted, detached;
+	bool aborted, detached, raw;
 	struct error error; /* as it was when the stream was aborted */
 	struct conn *conn;  /* that becomes raw */
 };
@@ -78,6 +78,7 @@ static inline struct stream *asker_become_raw(struct stream *stream)
 	struct asker *asker = asker_of(stream);
 
 	assert_non_null(asker->conn);
+	asker->raw = true;
 	return raw_stream_new(asker->exchange, asker->conn, stream->in, stream->out, NULL, false, NULL, NULL);
 }
 

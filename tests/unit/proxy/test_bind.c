@@ -58,9 +58,9 @@ static void bind_for(struct scene *scene, const char *target)
 /* The client has gone, or been told; what is left of it goes. */
 static void leave(struct scene *scene)
 {
-	if (!scene->asker.aborted && !scene->asker.detached && scene->asker.exchange->state != EXCHANGE_OVER)
+	if (!scene->asker.aborted && !scene->asker.detached)
 		exchange_abort(scene->asker.exchange, &(struct error){.code = ERROR_CLIENT_GONE});
-	if (!scene->asker.exchange->tunnel)
+	if (!scene->asker.raw)
 		conn_close(scene->asker.conn);
 	close(scene->fd);
 	stage_turns(&stage, 2);
@@ -197,7 +197,7 @@ static void test_memory(void **state)
 		memory_fail_every(&stage.memory, 0);
 		close(peer);
 		stage_turns(&stage, 3);
-		if (scene.asker.exchange->tunnel) {
+		if (scene.asker.raw) {
 			close(scene.fd);
 			stage_turns(&stage, 5);
 		} else {

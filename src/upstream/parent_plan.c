@@ -329,6 +329,32 @@ static void compile_via(struct compile *compile, struct parent_plan *plan)
 			  via->text, near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 }
 
+static bool plan_is_secure(const struct parent_plan *plan)
+{
+	for (uint32_t i = 0; i < plan->count; i++)
+		if (plan->servers[i].kind == PARENT_HTTPS)
+			return true;
+	return false;
+}
+
+/* Our TLS works on sockets, not on itself. */
+static void check_secure(struct compile *compile, const struct parent_plan *plan)
+{
+	const struct parent_plan *hop = plan;
+
+	for (uint32_t hops = 1; plan_is_secure(plan) && hop->via != PARENT_NONE && hops <= PARENT_HOPS_MOST;
+	     hops++) {
+		hop = &compile->plans->items[hop->via];
+		if (!plan_is_secure(hop))
+			continue;
+		diagnostics_error(compile->diagnostics, plan->settings->via.place,
+				  "\"via\": TLS to parent \"%.*s\" would go within TLS to parent \"%.*s\": only one "
+				  "parent of a row can have https:// servers",
+				  SPAN_ARG(plan->name), SPAN_ARG(hop->name));
+		return;
+	}
+}
+
 /* Follows it to the first hop: in a circle there is none. */
 static void check_row(struct compile *compile, const struct parent_plan *plan)
 {
@@ -346,7 +372,10 @@ static void check_row(struct compile *compile, const struct parent_plan *plan)
 			return;
 		}
 	}
-	if (hops > PARENT_HOPS_MOST && hops <= plans->count)
+	if (hops > plans->count)
+		return;
+	check_secure(compile, plan);
+	if (hops > PARENT_HOPS_MOST)
 		diagnostics_error(compile->diagnostics, plan->settings->via.place,
 				  "\"via\": %u parents in a row are more than %d", hops, PARENT_HOPS_MOST);
 }
@@ -377,11 +406,8 @@ static bool prepare(struct compile *compile, const struct setting_list *list)
 static void check_use(struct compile *compile, const struct parent_plan *plan)
 {
 	const struct parent_settings *settings = plan->settings;
-	bool secure = false;
 
-	for (uint32_t i = 0; i < plan->count; i++)
-		secure = secure || plan->servers[i].kind == PARENT_HTTPS;
-	if (settings->tls.place.line && !secure && plan->count == settings->servers.count)
+	if (settings->tls.place.line && !plan_is_secure(plan) && plan->count == settings->servers.count)
 		diagnostics_warning(compile->diagnostics, settings->tls.place,
 				    "\"tls\" does nothing: no server of parent \"%.*s\" is https://",
 				    SPAN_ARG(plan->name));

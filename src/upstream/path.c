@@ -255,6 +255,14 @@ static void path_through(struct path *path)
 		path_failed(path, &error, true);
 		return;
 	}
+	if (conn->transport != &transport_socket) {
+		error = error_make(
+			ERROR_TLS_PROTOCOL,
+			"TLS with the server would go within TLS with a parent proxy, which is not supported");
+		row_mark_tried(path->row, path->row->servers[path->row->count - 1U]);
+		path_failed(path, &error, false);
+		return;
+	}
 	path_set_state(path, PATH_ENDING);
 	conn_adopt(conn, &path_secure_ops, path);
 	error = error_make(ERROR_MEMORY, NULL);
@@ -562,8 +570,10 @@ void path_praise_last(struct path *path)
 
 void path_blame_last(struct path *path, bool maybe, const struct error *error)
 {
-	if (path_last(path))
-		path_blame(path, path->row->count - 1U, maybe, error);
+	if (!path_last(path))
+		return;
+	path->error = *error;
+	path_blame(path, path->row->count - 1U, maybe, error);
 }
 
 bool path_is_open(const struct worker *worker, uint32_t parent)

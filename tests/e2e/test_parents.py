@@ -8,6 +8,7 @@ from support import settings
 from support.certificates import Authority
 from support.origin import OK, answering, echoing_request
 from support.parents import PASSWORD, USER, Dante, Microsocks, Squid, Tinyproxy
+from support.process import run
 from support.waiting import Stopwatch, wait_for
 
 PUBLIC = "93.184.216.34"
@@ -401,6 +402,26 @@ def test_checks(world):
     wait_for(lambda: world.server().startswith("via a "), "the first one is used again", 10)
 
 
+@pytest.mark.parametrize("table, proxy, words", [
+    ({"a": {"servers": "http://x", "via": "b"}, "b": {"servers": "http://y", "via": "a"}}, "a", "would be reached through itself"),
+    ({"a": {"servers": "http://x", "via": "tro"}, "tor": "socks5://y"}, "a", 'there is no parent "tro", did you mean "tor"?'),
+    ({"a": "https://x", "b": {"servers": "https://y", "via": "a"}}, "b", "would go within TLS to parent"),
+    ({"a": "socks5://user:hush-hush@x:0"}, "a", "a port is a number from 1 to 65535"),
+    ({"a": "socks5://user:hush%2@x"}, "a", "two hexadecimal digits"),
+    ({"a": {"servers": "socks4a://x", "user": "u", "password": "hush-hush"}}, "a", "socks4a knows no password"),
+    ({"a": {"servers": "http://x", "password": "hush-hush"}}, "a", '"password" needs "user"'),
+    ({"direct": "http://x"}, "direct", "what rules call no parent at all"),
+    ({"a": "http://x"}, "b", "there is no parent proxy"),
+    ({"a": []}, "a", "has no server")])
+def test_mistakes_are_told(stage, table, proxy, words):
+    """With their place, and without what is secret."""
+    path = settings.write(stage.path("guise.yaml"), settings.forward({"allow": {}, "proxy": proxy}, parents=table))
+    status, out, err = run("check", "-c", str(path))
+    assert status != 0
+    assert words in err and ".yaml:" in err
+    assert "hush" not in out + err
+
+
 # ---- https targets ----
 
 
@@ -450,6 +471,19 @@ def test_https_target_by_the_systems_store(secure):
     secure.names.set("site.example", v4=[PUBLIC])
     secure.guise({}, rules=[{"allow": {}}])
     assert ask_https(secure).status == 502
+
+
+def test_https_target_through_an_https_parent(secure, tmp_path):
+    """TLS within TLS is not spoken: the next choice, or the reason."""
+    hop = Hop(secure, leaf=secure.authority.leaf("proxy.test"))
+    secure.names.set("proxy.test", v4=["127.0.0.1"])
+    secure.names.set("site.example", v4=[PUBLIC])
+    table = {"a": {"servers": [f"https://proxy.test:{hop.process.forward[1]}"], "tls": {"ca": secure.authority.file}}}
+    secure.guise(table, rules=[{"allow": {"domains": ["site.example"]}, "proxy": ["a", "direct"]}, {"allow": {}, "proxy": "a"}],
+                 listener={"trust": secure.authority.file})
+    assert ask_https(secure).status == 200
+    got = ask_https(secure, host="other.example")
+    assert got.status == 502 and b"TLS" in got.body
 
 
 @pytest.mark.parametrize("scheme", ["http", "socks5"])

@@ -227,7 +227,6 @@ static struct session *take_of(const struct address *client, struct span host, u
 /* Keys tell apart whatever must not share. */
 static void test_keys_of_origins(void **state)
 {
-	struct worker *worker = &stage.worker;
 	struct address one = {.family = ADDRESS_V4, .ip = {10, 1, 0, 1}, .port = 5};
 	struct address two = {.family = ADDRESS_V4, .ip = {10, 1, 0, 2}, .port = 5};
 	char name[300];
@@ -240,7 +239,16 @@ static void test_keys_of_origins(void **state)
 	assert_null(take_of(&one, SPAN("b.test"), 8080));
 	assert_null(take_of(&one, SPAN("a.tes"), 8080));
 	memset(name, 'a', sizeof(name));
-	assert_null(origin_take(worker, &one, span_make((uint8_t *)name, sizeof(name)), 8080));
+	assert_null(take_of(&one, span_make((uint8_t *)name, sizeof(name)), 8080));
+	struct origin_place place = {
+		.client = &one, .host = SPAN("a.test"), .port = 8080, .via = PARENT_NONE, .exit = RULE_NONE};
+	struct origin_place others[4] = {place, place, place, place};
+	others[0].user = SPAN("ann");
+	others[1].via = 0;
+	others[2].exit = 0;
+	others[3].trust = (const struct tls_trust *)&place;
+	for (size_t i = 0; i < ARRAY_LENGTH(others); i++)
+		assert_null(origin_take(&stage.worker, &others[i]));
 	one.port = 6; /* of no account */
 	struct session *session = take_of(&one, SPAN("a.test"), 8080);
 	assert_non_null(session);

@@ -166,8 +166,9 @@ static void *verifier_main(void *argument)
 	struct verifier_task *task;
 
 	while ((task = task_next(self->verifier))) {
-		bool good = hash_matches(self->workspace, task->hash, task->password);
-		task_answer(self->verifier, task, good & !task->decoy ? VERIFIER_GOOD : VERIFIER_WRONG);
+		bool matches = hash_matches(self->workspace, task->hash, task->password);
+		bool good = matches & !task->decoy;
+		task_answer(self->verifier, task, good ? VERIFIER_GOOD : VERIFIER_WRONG);
 	}
 	return NULL;
 }

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from support import settings
+from support import http2, settings
 from support.association import Association, greet, place, read_reply
 from support.client import open_socket, request
 from support.origin import answering, response
@@ -20,7 +20,8 @@ MIB = 1 << 20
 def limited(stage, allowance, *rules, script=None, workers=1, **more):
     """A forward listener whose clients have this allowance; an origin that it may ask."""
     origin = stage.origin(script)
-    config = settings.forward(*(rules or (LOCAL,)), listener={"allowance": "some"}, **more)
+    listener = dict(more.pop("listener", {}), allowance="some")
+    config = settings.forward(*(rules or (LOCAL,)), listener=listener, **more)
     config.update(workers=workers, allowances={"some": allowance})
     return origin, stage.guise(config)
 
@@ -236,6 +237,28 @@ def test_tunnels_of_one_user_share(stage, workers):
     assert min(counts) >= part / 2, counts
     for client in clients:
         client.reset()
+
+
+def test_streams_of_one_connection_are_slowed(stage):
+    """Two tunnels in one connection of HTTP/2: what comes back is all of it, and no sooner than it may; windows are given back as bytes pass."""
+    def echo(peer):
+        peer.keep = False
+        while data := peer.read_some():
+            peer.send(data)
+
+    origin, guise = limited(stage, {"upload": "1 MiB", "download": "1 MiB"}, LOCAL, script=echo, listener={"http2": "clear"})
+    client = http2.Client(guise.forward).settled()
+    stage.clients.append(client)
+    streams = [client.request("CONNECT", authority=origin.address, end=False) for _ in range(2)]
+    for stream in streams:
+        client.answer(stream)
+    watch = Stopwatch()
+    for stream in streams:
+        client.send_data(stream, b"x" * (MIB // 2), True)
+    for stream in streams:
+        client.finish(stream)
+        assert stream.count == MIB // 2 and stream.ended
+    assert watch.seconds >= 7 / 8 - 0.05
 
 
 def test_what_others_have_is_untouched(stage):

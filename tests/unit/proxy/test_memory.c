@@ -95,6 +95,42 @@ static void try_tunnel(void)
 	}
 }
 
+static void try_socks(void)
+{
+	static const struct span pieces[] = {
+		/* by name, ahead */
+		{(const uint8_t *)"\x05\x01\x00\x05\x01\x00\x03\x06"
+				  "a.test\x01\xbb"
+				  "early",
+		 21},
+		/* an address, refused by its server */
+		{(const uint8_t *)"\x05\x01\x00\x05\x01\x00\x01\x0a\x02\x00\x01\x01\xbb", 13},
+		/* version 4; an unknown command */
+		{(const uint8_t *)"\x04\x01\x01\xbb\x0a\x02\x00\x01"
+				  "ann\0",
+		 12},
+		{(const uint8_t *)"\x05\x01\x00\x05\x09", 5},
+	};
+
+	for (unsigned i = 0; i < 2 * ARRAY_LENGTH(pieces); i++) {
+		struct span piece = pieces[i / 2];
+		if (!stage_connect(&stage, 1, FORWARD))
+			continue;
+		stage.refuse_next = i / 2 == 1 ? ECONNREFUSED : 0;
+		/* whole, then in two */
+		stage_send(&stage.clients[1], span_first(piece, i % 2 ? 4 : piece.len));
+		stage_turns(&stage, 3);
+		if (i % 2)
+			stage_send(&stage.clients[1], span_from(piece, 4));
+		stage_turns(&stage, 3);
+		try_server("back");
+		try(&stage.clients[1], "there");
+	}
+	if (stage_connect(&stage, 1, FORWARD))
+		try(&stage.clients[1], "\x05\x03");
+	stage_pass(&stage, 20000);
+}
+
 /* A ClientHello for a.test. */
 static const char hello[] = "\x16\x03\x01\0\x3e\x01\0\0\x3a\x03\x03"
 			    "0123456789abcdef0123456789abcdef"
@@ -181,6 +217,11 @@ static void test_tunnel(void **state)
 	all_allocations(try_tunnel);
 }
 
+static void test_socks(void **state)
+{
+	all_allocations(try_socks);
+}
+
 static void test_tcp(void **state)
 {
 	all_allocations(try_tcp);
@@ -237,11 +278,11 @@ static void test_pressure(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_get),      cmocka_unit_test(test_post),
-		cmocka_unit_test(test_upgrade),  cmocka_unit_test(test_forward),
-		cmocka_unit_test(test_tunnel),   cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_tcp),      cmocka_unit_test(test_groups),
-		cmocka_unit_test(test_pressure),
+		cmocka_unit_test(test_get),     cmocka_unit_test(test_post),
+		cmocka_unit_test(test_upgrade), cmocka_unit_test(test_forward),
+		cmocka_unit_test(test_tunnel),  cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_tcp),     cmocka_unit_test(test_socks),
+		cmocka_unit_test(test_groups),  cmocka_unit_test(test_pressure),
 	};
 	return cmocka_run_group_tests(tests, group_set_up, group_tear_down);
 }

@@ -4,11 +4,13 @@ words, a closed connection, and nothing that is left behind; and a client that i
 import os
 import socket
 import struct
+import subprocess
 
 import pytest
 
 from support import association, settings
 from support.client import open_socket
+from support.servers import program
 from support.waiting import wait_for
 
 CHOSEN, DONE = b"\x05\x00", b"\x05\x00\x00\x01\0\0\0\0\0\0"
@@ -276,3 +278,44 @@ def test_everything_ahead(guarded, world):
         sock.close()
     entry = guarded.wait_log(lambda entry: entry["status"] == 200)
     assert entry["user"] == "ann" and entry["protocol"] == "SOCKS5"
+
+
+@pytest.fixture
+def slow(stage, tmp_path):
+    """slow(**timeouts) -> a proxy whose one password takes about a second to be verified."""
+    def make(**timeouts):
+        done = subprocess.run([program("mkpasswd"), "-m", "sha-512", "-R", "900000", "-s"], input=b"secret", check=True,
+                              capture_output=True, timeout=20)
+        path = tmp_path / "slow.htpasswd"
+        path.write_text(f"ann:{done.stdout.decode().strip()}\n")
+        return stage.guise(settings.forward(settings.LOOPBACK, timeouts=timeouts, listener={"users": {"file": str(path)}}))
+    return make
+
+
+def test_late_while_the_password_is_verified(slow):
+    guise = slow(handshake="100ms")
+    sock = open_socket(guise.forward)
+    sock.sendall(b"\x05\x01\x02" + LOGIN)
+    assert heard(sock) == (b"\x05\x02" + WRONG_LOGIN, True)
+    assert guise.wait_log()["status"] == 408
+    sock.close()
+
+
+def test_gone_while_the_password_is_verified(slow):
+    """Whoever leaves then, or says more than it may, is let go of at once, and others are served."""
+    guise = slow()
+    before = descriptors(guise)
+    for how in ("close", "reset", "shut", "talk"):
+        sock = open_socket(guise.forward)
+        sock.sendall(b"\x05\x01\x02" + LOGIN)
+        assert association.exactly(sock, 2) == b"\x05\x02"
+        if how == "reset":
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if how == "talk":
+            sock.sendall(b"\x05\x09")
+            assert heard(sock) == (b"\x01\x00" + reply(7), True)
+        if how == "shut":
+            sock.shutdown(socket.SHUT_WR)
+            assert heard(sock) == (b"", True)
+        sock.close()
+    wait_for(lambda: descriptors(guise) <= before, "connections to be let go of")

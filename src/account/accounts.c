@@ -161,8 +161,8 @@ bool accounts_have(const struct accounts *accounts, struct span user)
 
 bool accounts_in_group(const struct accounts *accounts, struct span user, struct span group)
 {
-	const struct users *users =
-		accounts ? atomic_load_explicit(&accounts->users, memory_order_acquire) : NULL;
+	const struct users *users = accounts ? atomic_load_explicit(&accounts->users, memory_order_acquire) :
+					       NULL;
 
 	return users && user.len && users_in_group(users, user, group);
 }

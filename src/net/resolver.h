@@ -60,7 +60,7 @@ WARN_UNUSED bool resolver_hosts_parse(struct span text, struct arena *arena, str
 
 /*
  * The answer if it is known now (hosts file, cache, localhost): valid until the end of the turn. NULL: *error is set if the name is
- * known to fail (ERROR_DNS_FAILED for what is no host name, .invalid and .onion too), and ERROR_NONE if it is to be asked for.
+ * known to fail (ERROR_DNS_FAILED for what is no host name, .invalid, .onion and .alt too), and ERROR_NONE if it is to be asked for.
  */
 const struct resolver_answer *resolver_known(struct worker *worker, struct span name, struct error *error);
 /*

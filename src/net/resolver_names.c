@@ -82,6 +82,8 @@ const struct resolver_answer *resolver_name_special(struct span name, enum resol
 		*error = error_make(ERROR_DNS_FAILED, "names under .invalid do not exist");
 	else if (is_or_ends_in(name, SPAN(".onion"))) /* RFC 7686 2 */
 		*error = error_make(ERROR_DNS_FAILED, "names under .onion are not asked for in DNS");
+	else if (is_or_ends_in(name, SPAN(".alt"))) /* RFC 9476 2 */
+		*error = error_make(ERROR_DNS_FAILED, "names under .alt are not names of the DNS");
 	return NULL;
 }
 

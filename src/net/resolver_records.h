@@ -58,7 +58,7 @@ void resolver_request_cancel(struct resolver_request *request); /* harmless when
 
 /*
  * What is known without asking, and does not change: names of the hosts file, localhost. False: it is to be asked for. What must not be asked
- * for (.invalid, .onion, no host name) is RESOLVER_NOTHING. Only families that are wanted.
+ * for (.invalid, .onion, .alt, no host name) is RESOLVER_NOTHING. Only families that are wanted.
  */
 bool resolver_fixed(struct worker *worker, struct span name, struct resolver_records *records);
 

@@ -331,6 +331,8 @@ static void bad_names_are_not_asked(void **state)
 	unsigned questions = atomic_load(&server.questions);
 	ask_and_wait(fixture, "hidden.onion", &asked);
 	assert_int_equal(asked.error.code, ERROR_DNS_FAILED);
+	ask_and_wait(fixture, "a.Alt", &asked);
+	assert_int_equal(asked.error.code, ERROR_DNS_FAILED);
 	ask_and_wait(fixture, "x.INVALID", &asked);
 	assert_int_equal(asked.error.code, ERROR_DNS_FAILED);
 	ask_and_wait(fixture, "app.LocalHost", &asked);

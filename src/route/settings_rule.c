@@ -201,7 +201,7 @@ const struct setting rule_rows[] = {
 		.key = "allowance",
 		.kind = SETTING_TEXT,
 		.offset = offsetof(struct rule_settings, allowance),
-		.summary = "Of `allowances`: how much of it anybody may have. Default: without a bound.",
+		.summary = "Of `allowances`: how much of it anybody may have. Default: the listener's.",
 		.example = "slow",
 	},
 	{

@@ -220,7 +220,7 @@ def test_uploads_are_slowed(stage):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_tunnels_of_one_user_share(stage, workers):
-    """Four tunnels, each with more to bring than there is time for: when one has had its part, all others have had most of theirs."""
+    """Four tunnels, each with more than there is time for: when one has had its part, all others have had most of theirs."""
     origin, guise = limited(stage, {"by": "address", "bandwidth": "4 MiB"}, script=pour, workers=workers)
     clients = [tunnel(stage, guise, origin) for _ in range(4)]
     counts, part = [0] * len(clients), 2 * MIB
@@ -240,7 +240,7 @@ def test_tunnels_of_one_user_share(stage, workers):
 
 
 def test_streams_of_one_connection_are_slowed(stage):
-    """Two tunnels in one connection of HTTP/2: what comes back is all of it, and no sooner than it may; windows are given back as bytes pass."""
+    """Two tunnels in one connection of HTTP/2: all of it comes back, no sooner than it may; windows follow what passes."""
     def echo(peer):
         peer.keep = False
         while data := peer.read_some():

@@ -167,7 +167,7 @@ struct dial *dial_start(struct worker *worker, const struct address *addresses, 
 			const struct net_way *way, uint64_t timeout_ms, dial_fn *on_done, void *owner)
 {
 	struct dial *dial = memory_alloc(worker->memory, sizeof(*dial));
-	struct address targets[RESOLVER_MAX_ADDRESSES];
+	UNINITIALISED struct address targets[RESOLVER_MAX_ADDRESSES];
 
 	if (!dial)
 		return NULL;
@@ -180,14 +180,18 @@ struct dial *dial_start(struct worker *worker, const struct address *addresses, 
 	if (way)
 		dial->way = *way;
 	count = (unsigned)size_min(count, RESOLVER_MAX_ADDRESSES);
-	dial->count = (uint8_t)reachable(way, addresses, count, targets);
+	dial->count = (uint8_t)count;
+	if (way && way->bound) {
+		dial->count = (uint8_t)reachable(way, addresses, count, targets);
+		addresses = targets;
+	}
 	if (count > dial->count)
 		dial->error = error_make(ERROR_NO_EXIT, "the exit has no address of the target's family");
 	timer_init(&dial->stagger, on_stagger);
 	timer_init(&dial->deadline, on_deadline);
 	loop_task_init(&dial->ended, run_ended);
 	loop_task_init(&dial->retire, run_retire);
-	interleave(dial, targets, dial->count);
+	interleave(dial, addresses, dial->count);
 	if (!try_next(dial))
 		loop_soon(&worker->loop, &dial->ended);
 	else

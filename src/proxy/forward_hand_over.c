@@ -32,10 +32,11 @@ static const uint32_t *forward_parents(const struct proxy_exchange *p, uint32_t 
 	return actions->parents;
 }
 
-/* A parent that speaks HTTP can be asked for this as it is. */
+/* A parent that speaks HTTP can be asked for this as it is: by name, while no address was judged. */
 static bool forward_asks_parent(const struct exchange *x, const struct proxy_exchange *p)
 {
-	return x->request.method != HTTP_METHOD_CONNECT && !p->forward.secure && x->request.protocol.len == 0;
+	return x->request.method != HTTP_METHOD_CONNECT && !p->forward.secure &&
+	       x->request.protocol.len == 0 && p->forward.judged.family == ADDRESS_NONE;
 }
 
 static bool forward_is_absolute(const struct exchange *x, const struct proxy_exchange *p,
@@ -272,10 +273,11 @@ static const struct path_ops forward_path_ops = {
 static void forward_connect(struct exchange *x, struct proxy_exchange *p, bool again)
 {
 	struct path_wish wish = {
-		.address = p->forward.by_address ? p->forward.judged : forward_literal(&x->request),
+		.address = p->forward.judged.family != ADDRESS_NONE ? p->forward.judged :
+								      forward_literal(&x->request),
 		.host = x->request.host.host,
 		.port = forward_port(&x->request),
-		.absolute = forward_asks_parent(x, p) && !p->forward.by_address,
+		.absolute = forward_asks_parent(x, p),
 		.secure = p->forward.secure,
 		.trust = p->listener->trust,
 		.way = &p->forward.way,
@@ -283,7 +285,7 @@ static void forward_connect(struct exchange *x, struct proxy_exchange *p, bool a
 	};
 
 	wish.parents = forward_parents(p, &wish.parent_count);
-	if (wish.parents[0] != RULE_DIRECT)
+	if (forward_is_settled(p))
 		forward_choose_way(x, p);
 	p->forward.by_address = false;
 	path_start(&p->up_path, x->worker, &x->arena, &forward_path_ops, &wish, again);

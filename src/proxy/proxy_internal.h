@@ -25,10 +25,10 @@ struct forward_exchange {
 	struct span parent;     /* by which it went, as the configuration calls it, for logs; empty: none */
 	struct net_way way;     /* by which its connections leave: see forward_choose_way */
 	uint32_t exit; /* whose way that is, while way.bound or way.interface; else it means nothing */
-	struct address judged;       /* by_address: the target */
+	struct address judged;       /* looked up for its rule, which sends it through parents; family ADDRESS_NONE: none was */
 	bool secure;                 /* the target is spoken to over TLS: https, or what a secret asks for */
 	bool absolute;               /* the parent was asked as it is, and not for a tunnel */
-	bool by_address;             /* its rule is known now, and sends what was looked up through parents */
+	bool by_address;             /* that was just found out */
 	uint8_t left_parents;        /* that broke the connection without an answer */
 	struct span source_text;     /* of the connection, for logs; empty: none was asked for */
 	struct forward_bind *bind;   /* BIND waits for its peer; NULL: there is none */

@@ -357,6 +357,19 @@ def test_rules_by_address_are_decided_here(world):
     assert seen.requests[0].target == f"{PUBLIC}:{world.origin.port}"
 
 
+def test_what_was_looked_up_is_not_asked_for_by_name(world):
+    """A plain request whose rule goes by address: a tunnel to that address, in which an origin sees no credentials of ours."""
+    parent = world.parent(Squid, login=True)
+    world.names.set("site.example", v4=["93.184.216.77"])
+    world.guise({"a": parent.url(USER, PASSWORD)}, rules=[{"allow": {"addresses": ["93.184.216.77"]}, "proxy": "a"}, {"deny": {}}])
+    client = world.client()
+    for _ in range(2):
+        got = world.get(client)
+        assert got.status == 200 and got.body.startswith(b"GET /x?y HTTP/1.1")
+        assert b"roxy-" not in got.body
+    assert {peer.local[0] for peer in world.origin.peers} == {"93.184.216.77"}
+
+
 def test_the_server_speaks_first(world):
     """What comes with the parent's answer belongs to the tunnel."""
     def script(peer):

@@ -116,8 +116,11 @@ static void udp_on_client(struct datagram_socket *socket, struct datagram *datag
 static void udp_on_source(struct datagram_socket *socket, struct datagram *datagrams, unsigned count)
 {
 	struct udp_association *association = CONTAINER_OF(socket, struct udp_source, socket)->association;
-	struct address client = association->connected ? (struct address){0} : association->client;
+	struct address client = {.family = ADDRESS_NONE};
 	unsigned ready = 0;
+
+	if (!association->connected)
+		client = association->client;
 
 	for (unsigned i = 0; i < count; i++) {
 		const struct udp_peer *peer = udp_peer_find(association, socket, &datagrams[i].peer);

@@ -245,7 +245,7 @@ static struct span verdict_name(const struct exchange *x, const struct proxy_exc
 		return SPAN("deny");
 	if (x->error.code == ERROR_TARGET_PROHIBITED)
 		return SPAN("guard");
-	if (error_status(&x->error) == 407)
+	if (x->error.code == ERROR_LOGIN_REQUIRED || x->error.code == ERROR_LOGIN_BRAKED)
 		return SPAN("login");
 	if (error_status(&x->error) == 429)
 		return SPAN("limit");

@@ -5,8 +5,9 @@ import ssl
 
 import pytest
 
-from support import settings
+from support import association, settings
 from support.certificates import Authority
+from support.client import open_socket
 from support.origin import echoing_request, response
 from support.process import run
 from support.waiting import wait_for
@@ -348,3 +349,55 @@ def test_audit_lines_of_tunnels_count_both_ways(world):
     line = guise.wait_log(lambda entry: entry["method"] == "CONNECT")
     assert line["verdict"] == "allow" and line["rule"] == "agent"
     assert line["in"] == len(request) and line["out"] > 20
+
+
+def test_failed_logins_leave_a_line(world):
+    """By HTTP and by SOCKS; the password, and the name that proved nothing, stand nowhere."""
+    users = world.stage.path("users")
+    users.write_text("ann:$6$abcdefgh$" + "x" * 86 + "\n", encoding="ascii")
+    config = world.config()
+    config["forward"][0]["users"] = str(users)
+    guise = world.stage.guise(config)
+    got = world.ask(guise, "https://api.example/", fields=[("Proxy-Authorization", "Basic YW5uOndyb25nLW9uZQ==")])
+    assert got.status == 407
+    line = guise.wait_log()
+    assert (line["verdict"], line["status"]) == ("login", 407) and "user" not in line
+    with open_socket(guise.forward) as sock:
+        sock.sendall(b"\x05\x01\x02\x01\x03ann\x09wrong-one")
+        while sock.recv(100):
+            pass
+    line = guise.wait_log(lambda entry: entry["protocol"] == "SOCKS5")
+    assert line["verdict"] == "login" and "user" not in line
+    assert "wrong-one" not in guise.stdout.text + guise.stderr.text
+
+
+def test_lines_of_socks_and_datagrams(world):
+    guise = world.guise()
+    with open_socket(guise.forward) as sock:
+        sock.sendall(b"\x05\x01\0\x05\x01\0" + association.place("192.168.1.1", 80))
+        while sock.recv(100):
+            pass
+    line = guise.wait_log(lambda entry: entry["protocol"] == "SOCKS5")
+    assert (line["verdict"], line["rule"], line["target"]) == ("deny", "default", "192.168.1.1:80")
+    client = association.Association(guise.forward)
+    client.close()
+    line = guise.wait_log(lambda entry: entry["method"] == "UDP")
+    assert line["protocol"] == "SOCKS5" and {"in", "out", "verdict"} <= set(line)
+
+
+def test_combined_lines_have_the_user_in_the_third_place(world):
+    config = world.config(log={"format": "combined"})
+    config["forward"][0]["users"] = {"networks": {"robot": ["127.0.0.0/8"]}}
+    guise = world.stage.guise(config)
+    world.ask(guise, "https://api.example/")
+    line = guise.stdout.wait(lambda line: "GET https://api.example/" in line, "a line")
+    assert line.split()[:3] == ["127.0.0.0", "-", "robot"]
+    assert TOKEN not in line
+
+
+def test_the_user_stands_in_the_line(world):
+    config = world.config()
+    config["forward"][0]["users"] = {"networks": {"robot": ["127.0.0.0/8"]}}
+    guise = world.stage.guise(config)
+    world.ask(guise, "https://api.example/")
+    assert guise.wait_log()["user"] == "robot"

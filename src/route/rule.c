@@ -226,6 +226,7 @@ void rule_judge_start(struct rule_judge *judge, const struct rules *rules, const
 	judge->gave_up = false;
 	judge->list = NULL;
 	judge->minute = rules->by_time ? week_clock_tell(rules->clock, query->wall_ms) : 0;
+	judge->host.len = judge->host.labels = 0;
 	if (rules->by_name)
 		host_name_read(&judge->host, query->host);
 }

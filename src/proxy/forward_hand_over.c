@@ -285,6 +285,7 @@ static void forward_connect(struct exchange *x, struct proxy_exchange *p, bool a
 	};
 
 	wish.parents = forward_parents(p, &wish.parent_count);
+	p->forward.has_way = false;
 	if (forward_is_settled(p))
 		forward_choose_way(x, p);
 	p->forward.by_address = false;

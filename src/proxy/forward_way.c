@@ -15,7 +15,12 @@ static uint32_t forward_exit(const struct proxy_exchange *p)
 
 void forward_choose_way(struct exchange *x, struct proxy_exchange *p)
 {
-	p->forward.exit = forward_exit(p);
+	uint32_t exit = forward_exit(p);
+
+	if (p->forward.has_way && exit == p->forward.exit)
+		return;
+	p->forward.has_way = true;
+	p->forward.exit = exit;
 	exit_choose(p->listener->exits, p->forward.exit, x->worker, p->forward.user, &x->client->address,
 		    &p->forward.way);
 }

@@ -146,6 +146,7 @@ static const struct raw_client_ops intercept_client_ops = {
 	.describe = intercept_describe,
 	.patience = intercept_patience,
 	.on_late = intercept_on_late,
+	.cut_short = "the connection ended before it was known what it is",
 };
 
 bool intercept_open(struct conn *conn, const struct client *client, const struct service *service,

@@ -24,8 +24,9 @@ struct forward_exchange {
 	struct verdict verdict; /* of the rules, as far as they could tell; final when connected */
 	struct span parent;     /* by which it went, as the configuration calls it, for logs; empty: none */
 	struct net_way way;     /* by which its connections leave: see forward_choose_way */
+	bool has_way;           /* chosen for the connection that is being made */
 	uint32_t exit; /* whose way that is, while way.bound or way.interface; else it means nothing */
-	struct address judged;       /* looked up for its rule, which sends it through parents; family ADDRESS_NONE: none was */
+	struct address judged; /* looked up for its rule, which sends it through parents; family ADDRESS_NONE: none was */
 	bool secure;                 /* the target is spoken to over TLS: https, or what a secret asks for */
 	bool absolute;               /* the parent was asked as it is, and not for a tunnel */
 	bool by_address;             /* that was just found out */
@@ -152,8 +153,9 @@ void intercept_refuse(struct exchange *x, const struct error *error);
 
 /* forward_way.c */
 /*
- * By which exit a new connection leaves: p->forward.way. Once p->forward.verdict is final for the address that it goes to, and once for each new
- * connection (tries at several addresses are one); then it is given to whoever makes the socket.
+ * By which exit a new connection leaves: p->forward.way. As soon as p->forward.verdict tells, and again when it has become final for an address: chosen anew only if that is
+ * another exit, so that turns and fresh addresses are not used up. p->forward.has_way is reset when another connection is to be made (tries at several addresses are
+ * one).
  */
 void forward_choose_way(struct exchange *x, struct proxy_exchange *p);
 /* The connection has been made: by which address, for the log. */

@@ -230,8 +230,7 @@ static void raw_client_on_read(struct conn *conn, struct block *lent, struct spa
 static void raw_client_on_end(struct conn *conn)
 {
 	struct raw_client *raw = conn->owner;
-	struct error error =
-		error_make(ERROR_CLIENT_GONE, "the connection ended before it was known what it is");
+	struct error error = error_make(ERROR_CLIENT_GONE, raw->ops->cut_short);
 
 	if (raw->pending.block)
 		raw_client_refuse(raw, &error);
@@ -253,7 +252,7 @@ static void raw_client_on_timeout(struct timer *timer)
 
 	if (!error_is(&error))
 		raw_client_go(raw, raw->pending.block, pending_bytes(&raw->pending), &nothing);
-	else if (begun)
+	else if (begun || raw->ops->silence_is_told)
 		raw_client_refuse(raw, &error);
 	else
 		raw_client_close(raw);

@@ -31,6 +31,8 @@ struct raw_client_ops {
 	uint64_t (*patience)(const struct raw_client *client, bool begun);
 	/* That is over: what becomes of it; ERROR_NONE: nothing is wrong, and it goes on as it is. */
 	struct error (*on_late)(const struct raw_client *client, bool begun);
+	const char *cut_short; /* for the log: the connection ended while look wanted more */
+	bool silence_is_told;  /* who has said nothing when it is late gets a line in the log */
 };
 
 enum raw_client_state {

@@ -43,6 +43,8 @@ static const struct raw_client_ops tcp_client_ops = {
 	.describe = tcp_describe,
 	.patience = tcp_patience,
 	.on_late = tcp_on_late,
+	.cut_short = "the connection ended inside a ClientHello",
+	.silence_is_told = true,
 };
 
 bool tcp_open(struct conn *conn, const struct client *client, const struct service *service,

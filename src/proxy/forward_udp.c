@@ -121,7 +121,6 @@ static void udp_on_source(struct datagram_socket *socket, struct datagram *datag
 
 	if (!association->connected)
 		client = association->client;
-
 	for (unsigned i = 0; i < count; i++) {
 		const struct udp_peer *peer = udp_peer_find(association, socket, &datagrams[i].peer);
 		if (!peer || !udp_may_pass(association, peer, true, datagrams[i].len))

@@ -66,7 +66,6 @@ struct udp_association {
 	struct datagram_socket client_socket;
 	struct address client; /* whom it serves; port 0: whatever port the first good datagram comes from */
 	bool connected;        /* client_socket is, to it */
-	bool over;
 	struct udp_exit *exits[UDP_EXITS];
 	unsigned exit_count;
 	struct map targets; /* what stands in datagrams as their place -> struct udp_target */

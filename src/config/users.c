@@ -78,6 +78,12 @@ uint64_t users_signature(const struct accounts_plan *plan, uint64_t *node)
 static void check_ways(const struct snapshot_listener *listener, const struct users_settings *settings,
 		       struct diagnostics *diagnostics)
 {
+	/* RFC 9110 15.5.8: 407 is for who knows of the proxy. */
+	if (settings->file.len && listener->intercept != INTERCEPT_OFF)
+		diagnostics_error(
+			diagnostics, settings->file.place,
+			"clients that are intercepted know of no proxy and cannot be asked for a password: \"users\" with "
+			"\"intercept\" takes \"networks\" alone");
 	bool asks = listener->tls && listener->tls->settings->clients.verify != TLS_CLIENT_NONE;
 
 	if (settings->certificates && !asks)

@@ -450,6 +450,7 @@ MISTAKES = {
     "name": ({"networks": {"a:b": "10.0.0.0/8"}}, "has a colon"),
     "realm": ({"file": "good", "realm": ""}, "a realm has 1 to 128 bytes"),
     "weak": ({"file": "weak"}, "weak:2:5: Apache's MD5 is a weak hash: make it with \"htpasswd -B\""),
+    "intercept": ({"file": "good"}, 'clients that are intercepted know of no proxy'),
     "groups": ({"file": "good", "groups": "weak"}, "weak:1:1:"),
 }
 
@@ -459,7 +460,8 @@ def test_mistakes_are_found_by_check(tmp_path, which):
     (tmp_path / "good").write_text(htpasswd("ann", "a", "-B") + "\n")
     (tmp_path / "weak").write_text("# a\n" + htpasswd("bob", "b", "-m") + "\n" if which == "weak" else "staff ann\n")
     users, message = MISTAKES[which]
-    settings.write(tmp_path / "guise.yaml", settings.forward(listener={"users": users}))
+    face = {"users": users, **({"intercept": "redirect"} if which == "intercept" else {})}
+    settings.write(tmp_path / "guise.yaml", settings.forward(listener=face))
     done = subprocess.run([binary(), "check", "-c", str(tmp_path / "guise.yaml")], capture_output=True, text=True, timeout=10,
                           check=False)
     assert done.returncode == 1 and message in done.stderr, done.stderr

@@ -8,9 +8,7 @@
 
 #include <sys/socket.h>
 
-_Static_assert(RULE_DIRECT == PARENT_DIRECT, "a rule's parents are a path's");
-
-static const uint32_t forward_direct = RULE_DIRECT;
+static const uint32_t forward_direct = PARENT_DIRECT; /* the same as RULE_DIRECT */
 
 /* ---- on which way ---- */
 
@@ -51,11 +49,12 @@ static struct origin_place forward_place(const struct exchange *x, const struct 
 {
 	const struct rule_actions *actions = forward_is_settled(p) ? p->forward.verdict.actions : NULL;
 	bool absolute = forward_is_absolute(x, p, last);
+	const struct span parent_itself = {0};
 
 	return (struct origin_place){
 		.client = &x->client->address,
 		.user = p->forward.user,
-		.host = absolute ? (struct span){0} : x->request.host.host,
+		.host = absolute ? parent_itself : x->request.host.host,
 		.port = absolute ? 0 : forward_port(&x->request),
 		.via = last ? last->index : PARENT_NONE,
 		.exit = actions && actions->exit != RULE_NONE ? actions->exit : p->listener->exit,

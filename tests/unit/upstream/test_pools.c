@@ -219,7 +219,8 @@ static void test_worker_ends_with_connections_at_rest(void **state)
 
 static struct session *take_of(const struct address *client, struct span host, uint16_t port)
 {
-	struct origin_place place = {.client = client, .host = host, .port = port, .via = PARENT_NONE, .exit = RULE_NONE};
+	struct origin_place place = {
+		.client = client, .host = host, .port = port, .via = PARENT_NONE, .exit = RULE_NONE};
 
 	return origin_take(&stage.worker, &place);
 }

@@ -137,5 +137,12 @@ void trust_bind(struct snapshot *snapshot, struct snapshot_listener *listener,
 	struct tls_files files = {snapshot, base, diagnostics};
 	const char *why;
 
-	listener->trust = ca->len ? servers_trust_read(&files, ca) : servers_trust_system(&files, &why);
+	if (ca->len) {
+		listener->trust = servers_trust_read(&files, ca);
+		return;
+	}
+	/* Few requests to a forward proxy are for https and not for a tunnel: most processes never need them. */
+	if (!snapshot->later_trust && base)
+		snapshot->later_trust = tls_trust_system_later(&why);
+	listener->trust = snapshot->later_trust ? tls_trust_retain(snapshot->later_trust) : NULL;
 }

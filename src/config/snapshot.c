@@ -265,6 +265,7 @@ void snapshot_release(struct snapshot *snapshot)
 	secrets_release(snapshot);
 	lists_release(snapshot);
 	tls_trust_release(snapshot->system_trust);
+	tls_trust_release(snapshot->later_trust);
 	struct memory *memory = snapshot->arena.memory;
 	arena_fini(&snapshot->arena);
 	memory_free(memory, snapshot, sizeof(*snapshot));

@@ -75,6 +75,7 @@ struct snapshot {
 	struct secret_plan *secrets; /* what a rule's `secrets` names: indexes here */
 	size_t secret_count;
 	struct tls_trust *system_trust; /* the system's certificates, if anything needs them; else NULL */
+	struct tls_trust *later_trust;  /* the same, of forward listeners: read when they are wanted */
 	const struct exit_plan *exits;  /* one for each of settings.exits */
 };
 

@@ -9,6 +9,7 @@
 #include "server/control.h"
 #include "server/own.h"
 #include "server/server_internal.h"
+#include "tls/client.h"
 #include "upstream/parent.h"
 
 #include <errno.h>
@@ -251,6 +252,7 @@ static void server_fini(struct server *server)
 		worker_thread_join(&server->workers[i]);
 	control_join(server->control);
 	user_files_stop(server);
+	tls_trust_settle(server->snapshot->later_trust);
 	/* No thread is left that could post a letter. */
 	control_free(server->control);
 	for (unsigned i = 0; server->workers && i < server->worker_count; i++)

@@ -4,6 +4,7 @@
 #ifndef GUISE_TLS_CLIENT_H
 #define GUISE_TLS_CLIENT_H
 
+#include "core/mailbox.h"
 #include "net/conn.h"
 #include "tls/info.h"
 #include "tls/settings.h"
@@ -14,6 +15,26 @@ struct tls_trust; /* certificates that are believed: immutable, reference-counte
 WARN_UNUSED struct tls_trust *tls_trust_new(struct span pem, const char **why);
 /* The system's store, read once, now: not for a worker's thread. NULL: *why tells. */
 WARN_UNUSED struct tls_trust *tls_trust_system(const char **why);
+/*
+ * The same, but read when somebody wants it for the first time, by a thread of its own: with hundreds of certificates it takes a quarter of a second.
+ * NULL: there is no such store, *why tells.
+ */
+WARN_UNUSED struct tls_trust *tls_trust_system_later(const char **why);
+
+/* Who waits until a store has been read. The letter is opened on the mailbox's thread; it is the waiter's to fill in. */
+struct tls_trust_wait {
+	struct letter letter;
+	struct mailbox *mailbox;
+	struct tls_trust_wait *next;
+};
+
+/* Nothing is to be waited for. Any thread, as the next. */
+bool tls_trust_is_ready(const struct tls_trust *trust);
+/* True: it can be used now. False: the letter follows; if it still is not ready then, no thread was to be had. */
+WARN_UNUSED bool tls_trust_want(struct tls_trust *trust, struct tls_trust_wait *wait);
+/* Waits for the thread that reads it, if there is one: before the mailboxes of those who wait go. NULL is fine. */
+void tls_trust_settle(struct tls_trust *trust);
+
 struct tls_trust *tls_trust_retain(struct tls_trust *trust);
 void tls_trust_release(struct tls_trust *trust); /* NULL is fine */
 

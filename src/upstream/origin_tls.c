@@ -21,6 +21,60 @@ struct origin_peer {
 	uint8_t name[];
 };
 
+struct origin_wait {
+	struct tls_trust_wait wait;
+	struct worker *worker;
+	const struct tls_trust *trust;
+	origin_ready_fn *on_ready;
+	void *owner; /* NULL: cancelled */
+	struct origin_wait **place;
+};
+
+static void on_trust_read(struct letter *letter, void *owner)
+{
+	struct origin_wait *wait = CONTAINER_OF(letter, struct origin_wait, wait.letter);
+	struct origin_wait told = *wait;
+
+	memory_free(wait->worker->memory, wait, sizeof(*wait));
+	if (!told.owner)
+		return;
+	*told.place = NULL;
+	if (!told.worker->loop.stopping)
+		told.on_ready(told.owner, tls_trust_is_ready(told.trust));
+}
+
+bool origin_trust_is_ready(struct worker *worker, struct tls_trust *trust, origin_ready_fn *on_ready,
+			   void *owner, struct origin_wait **wait)
+{
+	*wait = NULL;
+	if (tls_trust_is_ready(trust))
+		return true;
+	struct origin_wait *made = memory_alloc(worker->memory, sizeof(*made));
+	if (!made)
+		return false;
+	*made = (struct origin_wait){
+		.wait = {.letter = {.open = on_trust_read}, .mailbox = &worker->mailbox},
+		.worker = worker,
+		.trust = trust,
+		.on_ready = on_ready,
+		.owner = owner,
+		.place = wait,
+	};
+	bool ready = tls_trust_want(trust, &made->wait);
+	if (ready)
+		memory_free(worker->memory, made, sizeof(*made));
+	else
+		*wait = made;
+	return ready;
+}
+
+void origin_wait_cancel(struct origin_wait **wait)
+{
+	if (*wait)
+		(*wait)->owner = NULL;
+	*wait = NULL;
+}
+
 static struct origin_trust *trust_find(struct upstream_room *room, const struct tls_trust *trust)
 {
 	for (struct link *link = room->origin_trusts.next; link != &room->origin_trusts; link = link->next) {

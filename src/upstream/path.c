@@ -53,6 +53,7 @@ static const struct parent_server *path_server(const struct path *path, uint32_t
 static void path_drop(struct path *path)
 {
 	connector_cancel(&path->connector);
+	origin_wait_cancel(&path->wait);
 	if (path->row) {
 		loop_timer_stop(path_loop(path), &path->row->timer);
 		parent_talk_fini(&path->row->talk);
@@ -240,6 +241,20 @@ static const struct conn_ops path_secure_ops = {
 	.on_fail = path_on_insecure,
 };
 
+/* The handshake with the target; `ready`: it is known whom to believe. */
+static void path_shake(struct path *path, bool ready)
+{
+	struct error error = error_make(ERROR_MEMORY, NULL);
+
+	if (!ready || !origin_secure(path->conn, path->wish.trust, path->wish.host, path->wish.timeout))
+		path_failed(path, &error, true);
+}
+
+static void path_on_trust(void *owner, bool good)
+{
+	path_shake(owner, good);
+}
+
 /* Every hop is behind us. */
 static void path_through(struct path *path)
 {
@@ -265,9 +280,9 @@ static void path_through(struct path *path)
 	}
 	path_set_state(path, PATH_ENDING);
 	conn_adopt(conn, &path_secure_ops, path);
-	error = error_make(ERROR_MEMORY, NULL);
-	if (!origin_secure(conn, path->wish.trust, path->wish.host, path->wish.timeout))
-		path_failed(path, &error, true);
+	bool ready = origin_trust_is_ready(path->worker, path->wish.trust, path_on_trust, path, &path->wait);
+	if (ready || !path->wait)
+		path_shake(path, ready);
 }
 
 /* ---- talking to a parent ---- */

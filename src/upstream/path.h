@@ -12,6 +12,7 @@
 #include "upstream/parent.h"
 
 struct path;
+struct origin_wait;
 struct path_row; /* what only a way through parents needs */
 
 enum { PATH_TRIES_MOST = 8 };
@@ -34,10 +35,10 @@ struct path_wish {
 	struct span host;       /* the same as text; borrowed */
 	uint16_t port;          /* 0: the last parent is only greeted */
 	bool absolute; /* a request for http: a last parent that speaks HTTP is not asked for a tunnel */
-	const struct tls_trust *trust; /* `secure`: by whom the target's certificate must be signed; borrowed */
-	bool secure;                   /* TLS with the target */
-	const struct net_way *way;     /* borrowed; NULL: as the system chooses */
-	uint64_t timeout;              /* ms, of each step */
+	struct tls_trust *trust;   /* `secure`: by whom the target's certificate must be signed; borrowed */
+	bool secure;               /* TLS with the target */
+	const struct net_way *way; /* borrowed; NULL: as the system chooses */
+	uint64_t timeout;          /* ms, of each step */
 };
 
 enum path_state {
@@ -56,6 +57,7 @@ struct path {
 	struct path_wish wish;
 	struct connector connector;
 	struct conn *conn;
+	struct origin_wait *wait; /* for certificates that are being read; NULL: for none */
 	struct path_row *row;     /* NULL: no parent was needed yet */
 	struct loop_task next;    /* soon: the next choice */
 	struct error error;       /* of the last try */

@@ -20,11 +20,11 @@ def tls_context():
 class Client:
     """Keep-alive connections, plain or with TLS 1.3, that ask for /small, all at once, and take the answers."""
 
-    REQUEST = b"GET /small HTTP/1.1\r\nHost: bench.test\r\n\r\n"
     BODY = 13
 
-    def __init__(self, port, connections, tls=False):
+    def __init__(self, port, connections, tls=False, target="/small"):
         self.sockets = []
+        self.request = f"GET {target} HTTP/1.1\r\nHost: bench.test\r\n\r\n".encode()
         context = tls_context() if tls else None
         for _ in range(connections):
             each = socket.create_connection(("127.0.0.1", port), 60)
@@ -39,7 +39,7 @@ class Client:
 
     def ask(self, each):
         """Sends one request."""
-        each.sendall(self.REQUEST)
+        each.sendall(self.request)
 
     def take(self, each):
         """Takes one answer; BenchError when it is not the whole one of the origin."""

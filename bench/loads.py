@@ -85,11 +85,11 @@ def handshakes(bench, case, port, bound, connections):
     return summary
 
 
-def tunnels(bench, case, proxy, port, seconds, connections):
-    """New tunnels of one request each by bench-tunnels."""
+def tunnels(bench, case, proxy, port, bound, connections):
+    """New tunnels of one request each by bench-tunnels; `bound` are its options that say how much."""
     how = "raw" if proxy == "floor" else case.how
-    command = [bench.built("bench-tunnels"), "-d", str(seconds), "-c", str(connections), how, str(port)]
-    summary, said = run_json([*command, str(bench.origin_port)], seconds)
+    command = [bench.built("bench-tunnels"), *bound, "-c", str(connections), how, str(port), str(bench.origin_port)]
+    summary, said = run_json(command, 60)
     if summary["errors"] or not summary["requests"]:
         raise BenchError(f"{summary['errors']} errors beside {summary['requests']} answers, {said}")
     return summary
@@ -121,20 +121,23 @@ def for_seconds(bench, case, proxy, port, seconds, connections):
     if case.how in ("full", "resumed"):
         return handshakes(bench, case, port, ["-d", str(seconds)], connections)
     if case.how in ("connect", "socks5"):
-        return tunnels(bench, case, proxy, port, seconds, connections)
+        return tunnels(bench, case, proxy, port, ["-d", str(seconds)], connections)
     if case.how == "h2":
         return h2load(port, ["-D", str(seconds)], case.path)
     return wrk(bench, case, proxy, port, seconds, connections)
 
 
-def exactly(bench, case, port, requests, connections, then=lambda: None):
+def exactly(bench, case, proxy, port, requests, connections, then=lambda: None):
     """Puts a number of requests for /small on a proxy; calls `then` with kept connections still open."""
     if case.how in ("full", "resumed"):
         handshakes(bench, case, port, ["-n", str(requests)], connections)
     elif case.how == "h2":
         h2load(port, ["-n", str(requests)], "/small")
+    elif case.how in ("connect", "socks5"):
+        tunnels(bench, case, proxy, port, ["-n", str(requests)], connections)
     else:
-        with client.Client(port, connections, case.face == "tls") as kept:
+        target = f"http://127.0.0.1:{bench.origin_port}/small" if case.face == "forward" else "/small"
+        with client.Client(port, connections, case.face == "tls", target) as kept:
             kept.run(requests)
             then()
             return

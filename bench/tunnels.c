@@ -5,9 +5,9 @@
  * GET with "Connection: close" through it, reads the answer to its end and closes; the next takes its place. Nothing is sent before what
  * came before has been answered. One thread, level-triggered epoll.
  *
- * Usage: bench-tunnels [-c CONNECTIONS] [-d SECONDS] HOW PORT ORIGIN_PORT       HOW: raw, connect or socks5
+ * Usage: bench-tunnels [-c CONNECTIONS] [-d SECONDS] [-n TUNNELS] HOW PORT ORIGIN_PORT       HOW: raw, connect or socks5
  *
- * Ends after SECONDS (3). Prints one line of JSON: requests and errors, p50 and p99 in microseconds from the connect to the end of the
+ * Ends after SECONDS (3) or, with -n, when so many have been opened, after 60 seconds at the latest. Prints one line of JSON: requests and errors, p50 and p99 in microseconds from the connect to the end of the
  * answer. The first error is told on stderr.
  */
 #include <arpa/inet.h>
@@ -58,7 +58,7 @@ struct load {
 	struct step steps[STEPS_MAX];
 	unsigned step_count;
 	int epoll;
-	uint64_t answered, errors, end_ns;
+	uint64_t wanted, started, answered, errors, end_ns;
 	size_t samples;
 	uint32_t microseconds[SAMPLES_MAX];
 	struct slot slots[CONNECTIONS_MAX];
@@ -80,7 +80,7 @@ static void load_error(struct load *load, const char *what)
 
 static bool load_goes_on(const struct load *load)
 {
-	return load->errors < ERRORS_MAX && now_ns() < load->end_ns;
+	return load->started < load->wanted && load->errors < ERRORS_MAX && now_ns() < load->end_ns;
 }
 
 static void slot_close(struct slot *slot)
@@ -103,6 +103,7 @@ static bool slot_open(struct load *load, struct slot *slot)
 	const struct sockaddr *to = (const struct sockaddr *)&load->server;
 	const int one = 1;
 
+	load->started++;
 	slot->began_ns = now_ns();
 	slot->got = 0;
 	slot->step = 0;
@@ -197,7 +198,7 @@ static void load_run(struct load *load, int connections)
 
 	for (int i = 0; i < CONNECTIONS_MAX; i++)
 		load->slots[i].fd = -1;
-	for (int i = 0; i < connections; i++)
+	for (int i = 0; i < connections && load_goes_on(load); i++)
 		under_way += slot_open(load, &load->slots[i]);
 	while (under_way) {
 		int count = epoll_wait(load->epoll, events, CONNECTIONS_MAX, 1000);
@@ -286,25 +287,30 @@ static unsigned number(const char *text, unsigned long most)
 int main(int argc, char **argv)
 {
 	static struct load load;
-	unsigned connections = 64, seconds = 3, port = 0, origin = 0;
+	unsigned connections = 64, seconds = 3, tunnels = UINT32_MAX, port = 0, origin = 0;
 	bool good = true;
 	int option;
 
-	while ((option = getopt(argc, argv, "c:d:")) != -1) {
+	while ((option = getopt(argc, argv, "c:d:n:")) != -1) {
 		if (option == 'c')
 			connections = number(optarg, CONNECTIONS_MAX);
 		else if (option == 'd')
 			seconds = number(optarg, SECONDS_MAX);
+		else if (option == 'n')
+			tunnels = number(optarg, UINT32_MAX - 1);
 		else
 			good = false;
 	}
+	load.wanted = tunnels;
+	if (tunnels < UINT32_MAX)
+		seconds = SECONDS_MAX;
 	if (good && optind + 3 == argc) {
 		port = number(argv[optind + 1], 65535);
 		origin = number(argv[optind + 2], 65535);
 	}
-	if (!good || !connections || !seconds || !port || !origin ||
+	if (!good || !connections || !seconds || !tunnels || !port || !origin ||
 	    !load_prepare(&load, argv[optind], origin)) {
-		fputs("usage: bench-tunnels [-c CONNECTIONS] [-d SECONDS] raw|connect|socks5 PORT ORIGIN_PORT\n",
+		fputs("usage: bench-tunnels [-c CONNECTIONS] [-d SECONDS] [-n TUNNELS] raw|connect|socks5 PORT ORIGIN_PORT\n",
 		      stderr);
 		return 2;
 	}

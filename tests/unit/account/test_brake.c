@@ -190,6 +190,25 @@ static void test_the_same_again_counts_once(void **state)
 	assert_int_equal(right("192.0.2.1", "ann"), TRY_GOOD);
 }
 
+/* Also when all of them were on their way before the first one was found to be wrong. */
+static void test_the_same_at_once_counts_once(void **state)
+{
+	struct brake_keys keys[3];
+	uint64_t wait;
+
+	for (unsigned i = 0; i < 3; i++) {
+		char from[32];
+		snprintf(from, sizeof(from), "192.0.2.%u", i);
+		struct address address = at(from);
+		keys[i] = brake_keys(brake, &address, SPAN("ann"), 77);
+		assert_int_equal(brake_look(brake, &settings, &keys[i], now, &wait), BRAKE_FREE);
+		assert_int_equal(brake_enter(brake, &settings, &keys[i], now), 0);
+	}
+	for (unsigned i = 0; i < 3; i++)
+		brake_leave(brake, &settings, &keys[i], BRAKE_WRONG, now);
+	assert_int_equal(right("192.0.2.9", "ann"), TRY_GOOD);
+}
+
 /* Not more are looked at at a time than may be wrong, or all of them would be free. */
 static void test_many_at_a_time(void **state)
 {
@@ -302,6 +321,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_v6_is_held_by_64, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_who_is_known_is_not_shut_out, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_the_same_again_counts_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_the_same_at_once_counts_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_many_at_a_time, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_many_people_at_a_time, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_one_at_a_time_after_the_hold, set_up, tear_down),

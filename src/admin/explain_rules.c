@@ -3,6 +3,7 @@
  */
 #include "admin/explain_internal.h"
 #include "route/rule_view.h"
+#include "upstream/parent.h"
 
 enum { RULES_SHOWN = 100 };
 
@@ -61,8 +62,24 @@ static void write_names(struct json *json, const char *key, const struct setting
 	json_close(json, ']');
 }
 
+/* Each choice with its servers and what they are reached through. */
+static void write_chains(struct json *json, const struct explain *explain, const struct rule_actions *actions)
+{
+	const struct parent_plans *plans = parents_plans(parents_of(explain->worker));
+
+	if (!actions || actions->parent_count == 0)
+		return;
+	json_open(json, "chains", '[');
+	for (uint32_t i = 0; i < actions->parent_count && !json->failed; i++) {
+		struct span text = parent_describe(plans, actions->parents[i], json->arena);
+		json->failed = json->failed || !text.at;
+		json_put_text(json, NULL, text);
+	}
+	json_close(json, ']');
+}
+
 /* By which way what the rule allows goes: where it says so. */
-static void write_way(struct json *json, const struct rules *rules, size_t index)
+static void write_way(struct json *json, const struct explain *explain, const struct rules *rules, size_t index)
 {
 	struct rule_view view;
 
@@ -71,6 +88,7 @@ static void write_way(struct json *json, const struct rules *rules, size_t index
 		return;
 	json_open(json, "way", '{');
 	write_names(json, "proxy", &view.settings->proxy);
+	write_chains(json, explain, explain->verdict.verdict.actions);
 	if (view.settings->exit.len)
 		json_put_text(json, "exit", explain_text(&view.settings->exit));
 	if (view.settings->allowance.len)
@@ -113,7 +131,7 @@ void explain_write_rules(struct json *json, const struct admin *admin, const str
 		json_put_number(json, "index", (uint64_t)verdict->rule);
 		json_put_text(json, "name", verdict->name);
 		explain_write_place(json, admin, "place", verdict->place);
-		write_way(json, rules, (size_t)verdict->rule);
+		write_way(json, explain, rules, (size_t)verdict->rule);
 		shown = size_min(shown, (size_t)verdict->rule + 1);
 	}
 	json_open(json, "tried", '[');

@@ -176,11 +176,28 @@ static void print_names(struct printer *printer, const char *before, const char 
 		line(printer, NULL, "%s%s", before, text);
 }
 
+/* Each of the choices in their order, with its servers. */
+static void print_chains(struct printer *printer, const json_t *chains)
+{
+	const json_t *chain;
+	size_t i;
+
+	json_array_foreach(chains, i, chain)
+	{
+		const char *text = json_string_value(chain);
+		line(printer, NULL, "%s%s%s", i ? "then " : "",
+		     text && strcmp(text, "direct") != 0 ? "through " : "", text ? text : "");
+	}
+}
+
 /* Where the rule that decides says how it goes on. */
 static void print_way(struct printer *printer, const json_t *way)
 {
 	printer->subject = "way";
-	print_names(printer, "through ", ", then ", json_object_get(way, "proxy"));
+	if (has(way, "chains"))
+		print_chains(printer, json_object_get(way, "chains"));
+	else
+		print_names(printer, "through ", ", then ", json_object_get(way, "proxy"));
 	if (has(way, "exit"))
 		line(printer, NULL, "exit %s", text_of(way, "exit"));
 	if (has(way, "allowance"))

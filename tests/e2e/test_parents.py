@@ -435,6 +435,17 @@ def test_mistakes_are_told(stage, table, proxy, words):
     assert "hush" not in out + err
 
 
+def test_explain_shows_the_row(stage):
+    table = {"tor": "socks5://127.0.0.1:9050",
+             "office": {"servers": ["http://a.proxy:3128", "http://u:hush@b.proxy"], "via": "tor", "user": "x", "password": "hush"}}
+    path = settings.write(stage.path("guise.yaml"), settings.forward({"allow": {}, "proxy": ["office", "direct"]}, parents=table))
+    status, out, err = run("explain", "-c", str(path), "http://a.example/")
+    assert status == 0
+    assert "through office (http://a.proxy:3128, http://b.proxy:3128) via tor (socks5://127.0.0.1:9050)" in out
+    assert "then direct" in out
+    assert "hush" not in out + err
+
+
 # ---- https targets ----
 
 

@@ -27,7 +27,7 @@ struct settings {
 	struct setting_list reverse;    /* struct reverse_settings */
 	struct setting_list tcp;        /* struct tcp_settings */
 	struct setting_list upstreams;  /* struct upstream_settings */
-	struct setting_list lists;     /* struct list_settings */
+	struct setting_list lists;      /* struct list_settings */
 	struct setting_list parents;    /* struct parent_settings */
 	struct setting_list exits;      /* struct exit_settings */
 	struct setting_list secrets;    /* struct secret_settings */

@@ -21,11 +21,13 @@ struct net_room {
 };
 
 /* pipe.c */
-WARN_UNUSED bool net_pipe_take(struct net_room *room, struct net_pipe *pipe); /* an empty one; false: there is none */
+WARN_UNUSED bool net_pipe_take(struct net_room *room,
+			       struct net_pipe *pipe); /* an empty one; false: there is none */
 void net_pipe_give(struct net_room *room, const struct net_pipe *pipe, bool empty);
 void net_pipes_fini(struct net_room *room);
 
-void net_conn_on_event(struct loop_source *source, uint32_t events); /* conn.c: what a connection's events come to */
+void net_conn_on_event(struct loop_source *source,
+		       uint32_t events); /* conn.c: what a connection's events come to */
 
 static inline struct net_room *net_room(const struct worker *worker)
 {

@@ -26,7 +26,7 @@ enum {
 	FILES_LOOK_MS = 1000,
 	CERTIFICATES_LOOKS = 2, /* every so many looks at files */
 	ALLOWANCES_LOOKS = 60,
-	NAMES_MS = 2000,        /* names are waited for at start, at the most */
+	NAMES_MS = 2000, /* names are waited for at start, at the most */
 };
 
 /* ---- what the system allows ---- */
@@ -239,8 +239,8 @@ static bool server_init(struct server *server)
 		return false;
 	server->ring = log_ring_new(server->log, LOG_RING);
 	if (server->ring && listeners_prepare(server) && certificates_init(server) &&
-	    server_files_init(server) && server_lists_init(server) && resolver_prepare(server) && workers_prepare(server) &&
-	    user_files_start(server) && workers_start(server))
+	    server_files_init(server) && server_lists_init(server) && resolver_prepare(server) &&
+	    workers_prepare(server) && user_files_start(server) && workers_start(server))
 		return true;
 	fprintf(stderr, "guise: cannot start: %s\n", errno ? strerror(errno) : "out of memory");
 	return false;

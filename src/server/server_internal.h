@@ -67,8 +67,8 @@ struct server {
 	struct exits *exits;
 	struct allowances *allowances;
 	struct allowance_counts *allowances_said; /* of each: what the log has been told */
-	struct admin admin; /* what the operator's interface knows */
-	struct arena arena; /* what lives as long as the server */
+	struct admin admin;                       /* what the operator's interface knows */
+	struct arena arena;                       /* what lives as long as the server */
 	struct resolver_settings resolver;
 	struct map hosts; /* what /etc/hosts said */
 	struct clients clients;

@@ -12,8 +12,8 @@ struct upstream_room {
 	struct origins origins;
 	struct link origin_trusts;   /* struct origin_trust */
 	struct parent_desk *parents; /* NULL: none are attached */
-	size_t size;               /* of all this, bytes */
-	upstream_look_fn *on_look; /* NULL: nobody asks */
+	size_t size;                 /* of all this, bytes */
+	upstream_look_fn *on_look;   /* NULL: nobody asks */
 	void *look_owner;
 	size_t count; /* groups that have been set up, or begun to be */
 	struct upstream_group groups[];

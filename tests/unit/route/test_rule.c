@@ -326,7 +326,7 @@ static void test_mistakes(void **state)
 		{.allow = true, .ports = "0 70000 90-80 x -5 1-", .methods = "G@T"},
 	};
 	static const char *const expected[] = {
-		"\"a..b\"",        "\"10.0.*\"",   "\"http://c\"", "\"10.0.0.1/8\"",     "\"nonsense\"",
+		"\"a..b\"",        "\"10.0.*\"",  "\"http://c\"", "\"10.0.0.1/8\"",     "\"nonsense\"",
 		"\"10.0.0.0/33\"", "port \"0\"",  "\"70000\"",    "\"90-80\": a range", "port \"x\"",
 		"port \"-5\"",     "port \"1-\"", "\"G@T\"",
 	};

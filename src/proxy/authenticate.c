@@ -17,7 +17,7 @@ struct authentication {
 
 /*
  * 407 (RFC 9110 15.5.8); the challenge is added where errors are written. A connection of HTTP/1 that asked for a tunnel ends with it
- * (RFC 9931 8): what follows may be meant for the tunnel. Where no password would help, 403.
+ * (RFC 9931, of CONNECT): what follows may be meant for the tunnel. Where no password would help, 403.
  */
 static enum phase_result refuse(struct exchange *x, const char *text)
 {

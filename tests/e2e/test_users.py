@@ -210,7 +210,7 @@ def test_asked_then_let_in_on_one_connection(stage, world):
 
 
 def test_a_tunnel(stage, world):
-    """The connection of a refused CONNECT ends (RFC 9931 8): what follows may be meant for the tunnel."""
+    """The connection of a refused CONNECT ends (RFC 9931, of CONNECT): what follows may be meant for the tunnel."""
     origin, guise = world()
     client = stage.client(guise.forward)
     client.send(f"CONNECT {PUBLIC}:{origin.port} HTTP/1.1\r\nHost: x\r\n\r\n"

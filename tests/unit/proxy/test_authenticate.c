@@ -204,7 +204,7 @@ static void test_content_is_dealt_with(void **state)
 	assert_false(has(client, "100 Continue"));
 }
 
-/* RFC 9931 8: what follows a CONNECT that was refused may be meant for the tunnel, and is no request. */
+/* RFC 9931, of CONNECT: what follows a CONNECT that was refused may be meant for the tunnel, and is no request. */
 static void test_connect(void **state)
 {
 	struct stage_peer *client = client_of(1, USERS);

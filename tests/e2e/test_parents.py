@@ -1,6 +1,8 @@
 """Parent proxies: real ones of each kind, several in a row, fail-over, and who looks names up."""
 
+import base64
 import ssl
+import subprocess
 
 import pytest
 
@@ -145,8 +147,7 @@ def test_plain_requests_go_in_absolute_form(world, stage):
     assert len(seen.peers) == 2, "and not another client's"
 
 
-def test_each_user_has_connections_of_their_own(stage, world):
-    """What stands in the key: the same client as nobody, and through another parent."""
+def test_each_parent_has_connections_of_its_own(stage, world):
     first, second = stage.origin(answering(OK)), stage.origin(answering(OK))
     world.guise({"a": f"http://{first.address}", "b": f"http://{second.address}"}, rules=[
         {"allow": {"domains": ["a.example"]}, "proxy": "a"}, {"allow": {}, "proxy": "b"}])
@@ -155,6 +156,28 @@ def test_each_user_has_connections_of_their_own(stage, world):
         assert world.get(client, host).status == 200
     assert (len(first.peers), len(second.peers)) == (1, 1)
     assert (len(first.requests), len(second.requests)) == (2, 2)
+
+
+def test_each_user_has_connections_of_their_own(world):
+    """From the same address, and on the same connection of a client; directly, and through a parent of either kind."""
+    users = world.stage.path("users")
+    hashed = subprocess.run(["openssl", "passwd", "-6", "-salt", "abcdefgh", "pw"], check=True, timeout=10,
+                            stdout=subprocess.PIPE).stdout.decode().strip()
+    users.write_text("".join(f"{name}:{hashed}\n" for name in ("ann", "bob")))
+    asked, hop = world.stage.origin(answering(OK)), Hop(world)
+    world.names.set("direct.example", v4=[PUBLIC])
+    world.guise({"up": f"http://{asked.address}", "row": f"socks5://{hop.address}"}, rules=[
+        {"allow": {"domains": ["up.example"]}, "proxy": "up"},
+        {"allow": {"domains": ["site.example"]}, "proxy": "row"}, {"allow": {}}], listener={"users": str(users)})
+    client = world.client()
+    for _ in range(2):
+        for name in ("ann", "bob"):
+            login = base64.b64encode(f"{name}:pw".encode()).decode()
+            for host in ("up.example", "direct.example", "site.example"):
+                got = world.get(client, host, fields=f"Proxy-Authorization: Basic {login}\r\n")
+                assert got.status == 200 and b"roxy-" not in got.body
+    assert len(asked.requests) == 4 and len(asked.peers) == 2
+    assert len(world.origin.requests) == 8 and len(world.origin.peers) == 4
 
 
 class Hop:

@@ -284,6 +284,8 @@ static void forward_connect(struct exchange *x, struct proxy_exchange *p, bool a
 	};
 
 	wish.parents = forward_parents(p, &wish.parent_count);
+	if (wish.parents == &forward_direct)
+		wish.parent_count = 0;
 	p->forward.has_way = false;
 	if (forward_is_settled(p))
 		forward_choose_way(x, p);

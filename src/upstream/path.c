@@ -4,18 +4,7 @@
 #include "upstream/path.h"
 
 #include "upstream/origin_tls.h"
-#include "upstream/parent_talk.h"
-
-/* The servers of the current try, the one that is connected to first, and what has failed before it. */
-struct path_row {
-	struct path *path;
-	struct parent_talk talk;
-	struct timer timer; /* of the current step, but for those that have one of their own */
-	uint64_t began;     /* loop clock, ms: of the try */
-	uint32_t servers[PARENT_HOPS_MOST];
-	uint32_t tried[PATH_TRIES_MOST];
-	uint8_t count, hop, tried_count;
-};
+#include "upstream/path_internal.h"
 
 static void path_on_next(struct loop_task *task);
 static void path_hop(struct path *path);
@@ -82,55 +71,6 @@ static void path_failed(struct path *path, const struct error *error, bool over)
 	loop_soon(path_loop(path), &path->next);
 }
 
-/* ---- choosing ---- */
-
-static bool row_was_tried(const struct path_row *row, uint32_t server)
-{
-	for (unsigned i = 0; i < row->tried_count; i++)
-		if (row->tried[i] == server)
-			return true;
-	return false;
-}
-
-static void row_mark_tried(struct path_row *row, uint32_t server)
-{
-	if (row->tried_count < PATH_TRIES_MOST && !row_was_tried(row, server))
-		row->tried[row->tried_count++] = server;
-}
-
-/* One of the parent's servers that has not failed here. PARENT_NONE: there is none. */
-static uint32_t row_pick(const struct path *path, const struct parent_plan *plan, bool any)
-{
-	struct parents *parents = parents_of(path->worker);
-
-	for (uint32_t i = 0; i < plan->count; i++) {
-		uint32_t server = plan->servers[i].index;
-		if (!row_was_tried(path->row, server) &&
-		    (any || parent_server_take(parents, server, path_loop(path)->now)))
-			return server;
-	}
-	return PARENT_NONE;
-}
-
-/* A server for each hop, from the last to the first. `any`: also those that are not well. */
-static bool row_fill(struct path *path, uint32_t parent, bool any)
-{
-	const struct parent_plans *plans = parents_plans(parents_of(path->worker));
-	uint32_t backwards[PARENT_HOPS_MOST], count = 0;
-	const struct parent_server *only = path->wish.only;
-
-	for (; parent != PARENT_NONE && count < PARENT_HOPS_MOST; parent = plans->items[parent].via) {
-		uint32_t server = only && count == 0 ? only->index : row_pick(path, &plans->items[parent], any);
-		if (server == PARENT_NONE || (only && count == 0 && row_was_tried(path->row, server)))
-			return false;
-		backwards[count++] = server;
-	}
-	for (uint32_t i = 0; i < count; i++)
-		path->row->servers[i] = backwards[count - 1 - i];
-	path->row->count = (uint8_t)count;
-	return true;
-}
-
 static void path_on_time(struct timer *timer);
 
 /* False: out of memory. */
@@ -146,35 +86,13 @@ static bool path_need_row(struct path *path)
 	return true;
 }
 
-static bool path_choose_from(struct path *path, bool any)
-{
-	for (uint32_t i = 0; i < path->wish.parent_count; i++) {
-		uint32_t parent = path->wish.parents[i];
-		path->choice = i;
-		path->direct = parent == PARENT_DIRECT;
-		if (path->direct ? !path->direct_tried : row_fill(path, parent, any))
-			return true;
-	}
-	return false;
-}
-
-/* False: there is no choice left. */
-static bool path_choose(struct path *path)
-{
-	if (path->wish.parent_count == 0) {
-		path->direct = true;
-		return !path->direct_tried;
-	}
-	return path_choose_from(path, false) || path_choose_from(path, true);
-}
-
 /* ---- whose fault it was ---- */
 
 static void path_blame(struct path *path, uint32_t hop, bool maybe, const struct error *why)
 {
 	uint32_t server = path->row->servers[hop];
 
-	row_mark_tried(path->row, server);
+	path_mark_tried(path, server);
 	if (path->wish.only && hop + 1U == path->row->count)
 		return;
 	parent_server_failed(parents_of(path->worker), server, maybe, path->row->began, path_loop(path)->now,
@@ -274,7 +192,7 @@ static void path_through(struct path *path)
 		error = error_make(
 			ERROR_TLS_PROTOCOL,
 			"TLS with the server would go within TLS with a parent proxy, which is not supported");
-		row_mark_tried(path->row, path->row->servers[path->row->count - 1U]);
+		path_mark_tried(path, path->row->servers[path->row->count - 1U]);
 		path_failed(path, &error, false);
 		return;
 	}

@@ -1,7 +1,7 @@
 /* Which parent is tried, in what order, when the next one is, and whose connection is used again. */
 #include "../../support/stage.h"
 
-#include "upstream/parent.h"
+#include "upstream/path.h"
 #include "upstream/room_internal.h"
 
 #include <setjmp.h>
@@ -16,15 +16,19 @@ static const char yaml[] =
 	"  b: \"socks5://10.9.0.2:1080\"\n"
 	"  c: {servers: [\"http://10.9.0.3:1\", \"http://10.9.0.4:1\"], user: u, password: p}\n"
 	"  d: {servers: \"socks4a://10.9.0.5:1\", via: b}\n"
+	"  many: [\"http://10.9.1.1:1\", \"http://10.9.1.2:1\", \"http://10.9.1.3:1\", \"http://10.9.1.4:1\", "
+	"\"http://10.9.1.5:1\", \"http://10.9.1.6:1\", \"http://10.9.1.7:1\", \"http://10.9.1.8:1\", \"http://10.9.1.9:1\", "
+	"\"http://10.9.1.10:1\"]\n"
 	"forward:\n"
 	"  - listen: \"127.0.0.1:1\"\n"
 	"    rules: [{allow: {addresses: [10.0.0.0/8]}, proxy: [a, b, direct]}, {allow: {}, proxy: [a, b, direct]}]\n"
 	"  - {listen: \"127.0.0.1:2\", rules: [{allow: {}, proxy: c}]}\n"
 	"  - {listen: \"127.0.0.1:3\", rules: [{allow: {}, proxy: d}]}\n"
 	"  - {listen: \"127.0.0.1:4\", rules: [{allow: {}, proxy: [a, b]}]}\n"
-	"  - {listen: \"127.0.0.1:5\", rules: [{allow: {}, proxy: [direct, a]}]}\n";
+	"  - {listen: \"127.0.0.1:5\", rules: [{allow: {}, proxy: [direct, a]}]}\n"
+	"  - {listen: \"127.0.0.1:6\", rules: [{allow: {}, proxy: many}]}\n";
 
-enum { ALL, ROWS_C, ROW_D, AB, DIRECT_FIRST };
+enum { ALL, ROWS_C, ROW_D, AB, DIRECT_FIRST, MANY };
 
 static struct stage stage;
 
@@ -167,6 +171,16 @@ static void test_strikes(void **state)
 	unsigned next = stage.server_count;
 	tunnel(0, AB);
 	expect_place(next, 2, 1080);
+}
+
+/* However many there are, there is an end to trying. */
+static void test_many_that_fail(void **state)
+{
+	tunnel(0, MANY);
+	for (unsigned i = 0; i < STAGE_SERVERS && i < stage.server_count; i++)
+		answer(i, SPAN("HTTP/1.1 500 No\r\n\r\n"));
+	assert_int_equal(stage.server_count, PATH_TRIES_MOST);
+	expect_got(&stage.clients[0], "HTTP/1.1 502 ");
 }
 
 static void test_frozen_parent(void **state)
@@ -432,6 +446,7 @@ int main(void)
 		TEST(test_next_when_refused),
 		TEST(test_growing_times),
 		TEST(test_strikes),
+		TEST(test_many_that_fail),
 		TEST(test_frozen_parent),
 		TEST(test_target_is_to_blame),
 		TEST(test_when_all_are_set_aside),

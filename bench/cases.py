@@ -23,7 +23,7 @@ CASES = {
     "h2up": Case("13-byte answers over keep-alive connections, HTTP/2 in clear to the origin", "h2up", "kept",
                  "/small", ["guise", "haproxy"], "request"),
     "forward": Case("absolute-form GET of 13 bytes", "forward", "kept", "/small", FORWARD, "request"),
-    "connect": Case("new CONNECT tunnels, one request each", "forward", "connect", None, FORWARD, "tunnel"),
+    "connect": Case("new CONNECT tunnels, one request each", "connect", "connect", None, FORWARD, "tunnel"),
     "socks5": Case("new SOCKS5 tunnels, one request each", "socks", "socks5", None, SOCKS, "tunnel"),
     "tunnel": Case("bulk through 8 CONNECT tunnels", "forward", "tunnel", None, ["splice", *FORWARD], "MiB"),
     "idle": Case("memory of idle keep-alive connections", "reverse", "idle", None, REVERSE, "connection"),

@@ -85,10 +85,9 @@ def handshakes(bench, case, port, bound, connections):
     return summary
 
 
-def tunnels(bench, case, proxy, port, bound, connections):
+def tunnels(bench, case, port, bound, connections):
     """New tunnels of one request each by bench-tunnels; `bound` are its options that say how much."""
-    how = "raw" if proxy == "floor" else case.how
-    command = [bench.built("bench-tunnels"), *bound, "-c", str(connections), how, str(port), str(bench.origin_port)]
+    command = [bench.built("bench-tunnels"), *bound, "-c", str(connections), case.how, str(port), str(bench.origin_port)]
     summary, said = run_json(command, 60)
     if summary["errors"] or not summary["requests"]:
         raise BenchError(f"{summary['errors']} errors beside {summary['requests']} answers, {said}")
@@ -121,20 +120,20 @@ def for_seconds(bench, case, proxy, port, seconds, connections):
     if case.how in ("full", "resumed"):
         return handshakes(bench, case, port, ["-d", str(seconds)], connections)
     if case.how in ("connect", "socks5"):
-        return tunnels(bench, case, proxy, port, ["-d", str(seconds)], connections)
+        return tunnels(bench, case, port, ["-d", str(seconds)], connections)
     if case.how == "h2":
         return h2load(port, ["-D", str(seconds)], case.path)
     return wrk(bench, case, proxy, port, seconds, connections)
 
 
-def exactly(bench, case, proxy, port, requests, connections, then=lambda: None):
+def exactly(bench, case, port, requests, connections, then=lambda: None):
     """Puts a number of requests for /small on a proxy; calls `then` with kept connections still open."""
     if case.how in ("full", "resumed"):
         handshakes(bench, case, port, ["-n", str(requests)], connections)
     elif case.how == "h2":
         h2load(port, ["-n", str(requests)], "/small")
     elif case.how in ("connect", "socks5"):
-        tunnels(bench, case, proxy, port, ["-n", str(requests)], connections)
+        tunnels(bench, case, port, ["-n", str(requests)], connections)
     else:
         target = f"http://127.0.0.1:{bench.origin_port}/small" if case.face == "forward" else "/small"
         with client.Client(port, connections, case.face == "tls", target) as kept:

@@ -6,6 +6,7 @@ Each returns the command that runs a proxy on `port` in the foreground, with its
     tls       the same with TLS 1.3, HTTP/1.1 and HTTP/2 for its clients
     h2up      plain HTTP/1.1 for its clients, HTTP/2 with prior knowledge to the origin
     forward   a forward proxy for any target of 127.0.0.1
+    connect   the same, asked for tunnels alone
     socks     the same, by SOCKS5
 """
 
@@ -40,7 +41,8 @@ def floor_command(bench, directory, port, origin, face):
     """A bare relay. It picks its port itself, see Bench.start."""
     if face == "tls":
         return [bench.built("bench-tlsrelay"), f"127.0.0.1:{origin}", bench.certificate, bench.key]
-    return [bench.built("bench-relay"), f"127.0.0.1:{origin}"]
+    answers = {"connect": ["-c"], "socks": ["-5"]}.get(face, [])
+    return [bench.built("bench-relay"), *answers, f"127.0.0.1:{origin}"]
 
 
 def splice_command(bench, directory, port, origin, face):
@@ -58,7 +60,7 @@ limits:
   requests_per_connection: {MANY_REQUESTS}
 log: {{access: off, level: warning}}
 """
-    if face in ("forward", "socks"):
+    if face in ("forward", "connect", "socks"):
         text += f"""\
 forward:
   - listen: 127.0.0.1:{port}

@@ -8,7 +8,9 @@
  *
  * With -s the bytes do not come here: each direction has a pipe, and splice(2) moves them through it.
  *
- * Usage: bench-relay [-s] ADDRESS:PORT    relays to that IPv4 address, prints "listening PORT" on stdout.
+ * With -c and -5 a client is answered as by a proxy that it asks for a tunnel, by CONNECT or SOCKS5: unread, so that the relay is a floor for these too.
+ *
+ * Usage: bench-relay [-s|-c|-5] ADDRESS:PORT    relays to that IPv4 address, prints "listening PORT" on stdout.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -43,6 +45,7 @@ struct end {
 	bool readable; /* an edge was seen and not read to its end */
 	bool hangup;   /* the edge said that the end of the bytes is near: read until it comes */
 	bool ended;    /* received the end of the bytes, and passed it on */
+	uint8_t asked; /* of a client: so many of its questions have been answered */
 };
 
 /* Both ends in one allocation, freed after the batch of events that closed it. */
@@ -51,9 +54,20 @@ struct pair {
 	struct pair *next_closed;
 };
 
+/* What a client is told that asks for a tunnel. */
+struct answer {
+	const char *text;
+	size_t len;
+};
+
+static const struct answer no_answers[] = {{NULL, 0}};
+static const struct answer connect_answers[] = {{"HTTP/1.1 200 OK\r\n\r\n", 19}, {NULL, 0}};
+static const struct answer socks_answers[] = {{"\5\0", 2}, {"\5\0\0\1\0\0\0\0\0\0", 10}, {NULL, 0}};
+
 struct relay {
 	struct sockaddr_in origin;
 	struct pair *closed;
+	const struct answer *answers; /* to the first bytes of each client; an empty one ends them */
 	int epoll, listener;
 	bool splice;
 	uint8_t buffer[BUFFER_SIZE];
@@ -190,6 +204,12 @@ static bool end_pump(struct relay *relay, struct end *from)
 		}
 		if (got < BUFFER_SIZE && !from->hangup)
 			from->readable = false;
+		if (from < to && relay->answers[from->asked].len) {
+			const struct answer *answer = &relay->answers[from->asked++];
+			if (send(from->fd, answer->text, answer->len, MSG_NOSIGNAL) < 0)
+				return false;
+			continue;
+		}
 		if (!end_send(to, relay->buffer, (size_t)got))
 			return false;
 	}
@@ -331,9 +351,15 @@ int main(int argc, char **argv)
 {
 	static struct relay relay;
 
-	relay.splice = argc == 3 && !strcmp(argv[1], "-s");
-	if (argc != (relay.splice ? 3 : 2) || !origin_parse(argv[argc - 1], &relay.origin)) {
-		fputs("usage: bench-relay [-s] ADDRESS:PORT\n", stderr);
+	const char *option = argc == 3 ? argv[1] : "";
+
+	relay.splice = !strcmp(option, "-s");
+	relay.answers = !strcmp(option, "-c") ? connect_answers : no_answers;
+	if (!strcmp(option, "-5"))
+		relay.answers = socks_answers;
+	bool known = argc == 2 || relay.splice || relay.answers != no_answers;
+	if (!known || !origin_parse(argv[argc - 1], &relay.origin)) {
+		fputs("usage: bench-relay [-s|-c|-5] ADDRESS:PORT\n", stderr);
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN);

@@ -27,7 +27,8 @@
 
 enum {
 	CONNECTIONS_MAX = 1024,
-	SECONDS_MAX = 60,
+	SECONDS_MAX = 24 * 3600,
+	PATIENCE = 60, /* seconds, with -n */
 	ANSWER_MAX = 4096,
 	STEPS_MAX = 3,
 	SAMPLES_MAX = 1 << 20, /* answers beyond that are counted, but not in p50 and p99 */
@@ -303,7 +304,7 @@ int main(int argc, char **argv)
 	}
 	load.wanted = tunnels;
 	if (tunnels < UINT32_MAX)
-		seconds = SECONDS_MAX;
+		seconds = PATIENCE;
 	if (good && optind + 3 == argc) {
 		port = number(argv[optind + 1], 65535);
 		origin = number(argv[optind + 2], 65535);

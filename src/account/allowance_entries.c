@@ -111,15 +111,13 @@ static size_t key_of_user(const struct allowance *allowance, struct span user, u
 	return 1 + len + sizeof(hash);
 }
 
-/* A client of IPv6 has a /64 at least: its lower half says nothing about who it is. */
+/* All who come by unix sockets are one. */
 static size_t key_of_address(const struct address *client, uint8_t *key)
 {
 	struct address plain = address_unmap(client);
-	size_t len = plain.family == ADDRESS_V4 ? 4 : 8;
+	size_t len = address_subscriber(&plain);
 
-	key[0] = (uint8_t)plain.family;
-	if (plain.family != ADDRESS_V4 && plain.family != ADDRESS_V6)
-		return 1; /* all who come by a unix socket */
+	key[0] = plain.family;
 	memcpy(key + 1, plain.ip, len);
 	return 1 + len;
 }

@@ -65,24 +65,11 @@ void brake_free(struct brake *brake)
 
 /* ---- who ---- */
 
-/* One subscriber has a whole /64 of IPv6. */
-static size_t significant(const struct address *address)
-{
-	switch (address->family) {
-	case ADDRESS_V4:
-		return 4;
-	case ADDRESS_V6:
-		return 8;
-	default:
-		return 0;
-	}
-}
-
 struct brake_keys brake_keys(const struct brake *brake, const struct address *address, struct span user,
 			     uint64_t what)
 {
 	struct address plain = address_unmap(address);
-	uint64_t where = XXH3_64bits_withSeed(plain.ip, significant(&plain), brake->seed + plain.family);
+	uint64_t where = XXH3_64bits_withSeed(plain.ip, address_subscriber(&plain), brake->seed + plain.family);
 	uint64_t who = XXH3_64bits_withSeed(user.at, user.len, ~brake->seed);
 	const uint64_t both[] = {where, who};
 

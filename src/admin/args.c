@@ -3,13 +3,7 @@
  */
 #include "admin/args.h"
 
-static int hex_value(uint8_t byte)
-{
-	if (ascii_is_digit(byte))
-		return byte - '0';
-	byte = ascii_lower(byte);
-	return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
-}
+#include "http/char.h"
 
 bool args_decode(struct span text, bool form, struct arena *arena, struct span *out)
 {
@@ -21,11 +15,10 @@ bool args_decode(struct span text, bool form, struct arena *arena, struct span *
 	for (size_t i = 0; i < text.len; i++) {
 		uint8_t byte = text.at[i];
 		if (byte == '%') {
-			int high = text.len - i > 2 ? hex_value(text.at[i + 1]) : -1;
-			int low = high >= 0 ? hex_value(text.at[i + 2]) : -1;
-			if (low < 0)
+			int decoded = http_percent_byte(span_from(text, i));
+			if (decoded < 0)
 				return false;
-			byte = (uint8_t)(high << 4 | low);
+			byte = (uint8_t)decoded;
 			i += 2;
 		} else if (byte == '+' && form) {
 			byte = ' ';

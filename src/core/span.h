@@ -73,6 +73,15 @@ static inline bool ascii_is_alpha(uint8_t byte)
 	return ascii_lower(byte) >= 'a' && ascii_lower(byte) <= 'z';
 }
 
+/* 0..15, or -1. */
+static inline int ascii_hex_digit(uint8_t byte)
+{
+	if (ascii_is_digit(byte))
+		return byte - '0';
+	byte = ascii_lower(byte);
+	return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
+}
+
 /* Equal when ASCII letters are compared without case. */
 bool span_equal_nocase(struct span a, struct span b);
 

@@ -46,14 +46,13 @@ static inline bool http_char_8_have_control(const uint8_t *at)
 	return ((low | ((del - ones) & ~del)) & 0x80 * ones) != 0;
 }
 
-/* 0..15, or -1. */
-static inline int http_hex_digit(uint8_t byte)
+/* The byte that "%HH" at the front of `text` stands for (RFC 3986 2.1), 0..255, or -1. */
+static inline int http_percent_byte(struct span text)
 {
-	if (ascii_is_digit(byte))
-		return byte - '0';
-	if (http_char_is(byte, HTTP_CHAR_HEX))
-		return (byte | 0x20) - 'a' + 10;
-	return -1;
+	int high = text.len > 2 && text.at[0] == '%' ? ascii_hex_digit(text.at[1]) : -1;
+	int low = high >= 0 ? ascii_hex_digit(text.at[2]) : -1;
+
+	return low >= 0 ? high << 4 | low : -1;
 }
 
 #endif

@@ -29,17 +29,16 @@ static ptrdiff_t path_decode(struct span path, uint8_t *to)
 			*to++ = path.at[i];
 			continue;
 		}
-		int high = path.len - i > 2 ? http_hex_digit(path.at[i + 1]) : -1;
-		int low = path.len - i > 2 ? http_hex_digit(path.at[i + 2]) : -1;
-		if (high < 0 || low < 0 || (high == 0 && low == 0))
+		int decoded = http_percent_byte(span_from(path, i));
+		if (decoded <= 0)
 			return -1;
-		uint8_t byte = (uint8_t)(high * 16 + low);
+		uint8_t byte = (uint8_t)decoded;
 		if (byte == '/' || http_char_is(byte, HTTP_CHAR_UNRESERVED)) {
 			*to++ = byte;
 		} else {
 			*to++ = '%';
-			*to++ = (uint8_t)upper[high];
-			*to++ = (uint8_t)upper[low];
+			*to++ = (uint8_t)upper[byte >> 4];
+			*to++ = (uint8_t)upper[byte & 15];
 		}
 		i += 2;
 	}

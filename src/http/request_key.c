@@ -110,9 +110,9 @@ static struct span path_only(struct span path)
 
 static uint64_t client_hash(const struct address *client)
 {
-	if (client->family == ADDRESS_V6)
-		return XXH3_64bits(client->ip, 8);
-	return client->family == ADDRESS_V4 ? XXH3_64bits(client->ip, 4) : 0;
+	size_t len = address_subscriber(client);
+
+	return len ? XXH3_64bits(client->ip, len) : 0;
 }
 
 bool request_key_hash(const struct request_key *key, const struct http_head *head,

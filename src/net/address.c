@@ -49,24 +49,16 @@ static bool parse_v4(struct span text, uint8_t *ip)
 	return text.len == 0;
 }
 
-static int hex_value(uint8_t byte)
-{
-	if (ascii_is_digit(byte))
-		return byte - '0';
-	byte = ascii_lower(byte);
-	return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
-}
-
 /* One to four hexadecimal digits; the number read, 0 when there are none or too many. */
 static size_t parse_group(struct span text, unsigned *value)
 {
 	size_t digits = 0;
 
 	*value = 0;
-	while (digits < text.len && hex_value(text.at[digits]) >= 0) {
+	while (digits < text.len && ascii_hex_digit(text.at[digits]) >= 0) {
 		if (digits == 4)
 			return 0;
-		*value = *value << 4 | (unsigned)hex_value(text.at[digits]);
+		*value = *value << 4 | (unsigned)ascii_hex_digit(text.at[digits]);
 		digits++;
 	}
 	return digits;
@@ -386,6 +378,18 @@ size_t address_format(const struct address *address, char *out)
 		return put_text(out, "unknown");
 	}
 	return len + format_port(address->port, out + len);
+}
+
+size_t address_subscriber(const struct address *address)
+{
+	switch (address->family) {
+	case ADDRESS_V4:
+		return 4;
+	case ADDRESS_V6:
+		return 8;
+	default:
+		return 0;
+	}
 }
 
 struct address address_truncate(const struct address *address)

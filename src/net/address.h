@@ -53,6 +53,12 @@ size_t address_format(const struct address *address, char *out);
 /* /24 and /48: the rest zeroed, the port too. */
 struct address address_truncate(const struct address *address);
 
+/*
+ * How many bytes of `ip` say whose address it is: all of IPv4; of IPv6 the /64, which one subscriber has at least, and in which a
+ * machine takes new addresses as it likes (RFC 8981). 0: nobody's in particular (unix sockets). Of an address after address_unmap.
+ */
+size_t address_subscriber(const struct address *address);
+
 bool address_equal(const struct address *a, const struct address *b);    /* port too */
 bool address_equal_ip(const struct address *a, const struct address *b); /* after address_unmap of both */
 /* ::ffff:a.b.c.d as v4; others unchanged. */

@@ -17,11 +17,9 @@ static bool is_number(struct span label)
 	size_t i = 0;
 
 	if (label.len > 2 && label.at[0] == '0' && ascii_lower(label.at[1]) == 'x') {
-		for (i = 2; i < label.len; i++) {
-			uint8_t byte = ascii_lower(label.at[i]);
-			if (!ascii_is_digit(byte) && !(byte >= 'a' && byte <= 'f'))
+		for (i = 2; i < label.len; i++)
+			if (ascii_hex_digit(label.at[i]) < 0)
 				return false;
-		}
 		return true;
 	}
 	while (i < label.len && ascii_is_digit(label.at[i]))

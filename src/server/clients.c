@@ -5,8 +5,10 @@
 
 #include "core/random.h"
 
+enum { CLIENT_KEY = 9 }; /* family, and what of the address says whose it is */
+
 struct client_count {
-	uint8_t key[17];
+	uint8_t key[CLIENT_KEY];
 	uint64_t open;
 };
 
@@ -36,17 +38,15 @@ void clients_fini(struct clients *clients)
 	}
 }
 
-/* An IPv6 client has a /64 at least: its lower half says nothing about who it is. False: not counted by address. */
-static bool client_key(const struct address *address, uint8_t key[17])
+/* False: not counted by address. */
+static bool client_key(const struct address *address, uint8_t key[CLIENT_KEY])
 {
 	struct address plain = address_unmap(address);
 
-	if (plain.family != ADDRESS_V4 && plain.family != ADDRESS_V6)
-		return false;
-	memset(key, 0, 17);
+	memset(key, 0, CLIENT_KEY);
 	key[0] = plain.family;
-	memcpy(key + 1, plain.ip, plain.family == ADDRESS_V4 ? 4 : 8);
-	return true;
+	memcpy(key + 1, plain.ip, address_subscriber(&plain));
+	return address_subscriber(&plain) > 0;
 }
 
 static struct client_shard *client_shard(struct clients *clients, struct span key)
@@ -74,7 +74,7 @@ static struct client_count *client_count(struct clients *clients, struct client_
 
 static bool client_enter(struct clients *clients, const struct address *address)
 {
-	uint8_t bytes[17];
+	uint8_t bytes[CLIENT_KEY];
 	bool admitted = false;
 
 	if (!client_key(address, bytes))
@@ -110,7 +110,7 @@ bool clients_name(struct clients *clients, const struct address *address)
 
 void clients_leave(struct clients *clients, const struct address *address)
 {
-	uint8_t bytes[17];
+	uint8_t bytes[CLIENT_KEY];
 
 	atomic_fetch_sub_explicit(&clients->open, 1, memory_order_relaxed);
 	if (!client_key(address, bytes))

@@ -68,10 +68,7 @@ static uint64_t hash_client(const struct address *client)
 {
 	struct address who = address_unmap(client);
 
-	/* RFC 8981: a machine has many addresses in its network of 64 bits, and takes new ones. */
-	if (who.family == ADDRESS_V6)
-		memset(who.ip + 8, 0, 8);
-	return keyed_mix(span_hash(span_make(who.ip, sizeof(who.ip)), who.family));
+	return keyed_mix(span_hash(span_make(who.ip, address_subscriber(&who)), who.family));
 }
 
 static uint64_t hash_address(const struct address *address)

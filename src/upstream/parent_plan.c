@@ -3,6 +3,7 @@
  * credentials.
  */
 #include "core/base64.h"
+#include "http/char.h"
 #include "upstream/parent_settings.h"
 
 /* ---- a URL ---- */
@@ -26,14 +27,6 @@ static const struct parent_scheme *scheme_find(struct span text)
 	return NULL;
 }
 
-static int hex_digit(uint8_t byte)
-{
-	if (ascii_is_digit(byte))
-		return byte - '0';
-	byte = ascii_lower(byte);
-	return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
-}
-
 /* RFC 3986 2.1. NULL, or why not. */
 static const char *decode(struct span text, struct arena *arena, struct span *out)
 {
@@ -45,11 +38,10 @@ static const char *decode(struct span text, struct arena *arena, struct span *ou
 	for (size_t i = 0; i < text.len; i++) {
 		bytes[len] = text.at[i];
 		if (text.at[i] == '%') {
-			int high = i + 2 < text.len ? hex_digit(text.at[i + 1]) : -1;
-			int low = i + 2 < text.len ? hex_digit(text.at[i + 2]) : -1;
-			if (high < 0 || low < 0)
+			int decoded = http_percent_byte(span_from(text, i));
+			if (decoded < 0)
 				return "in user and password, after \"%\" stand two hexadecimal digits";
-			bytes[len] = (uint8_t)(high * 16 + low);
+			bytes[len] = (uint8_t)decoded;
 			i += 2;
 		}
 		len++;

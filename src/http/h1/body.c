@@ -80,7 +80,7 @@ static enum h1_body_result too_large(const struct step *step, const char *text)
 
 static const char *size_digit(struct h1_body *body, uint8_t byte)
 {
-	int digit = http_hex_digit(byte);
+	int digit = ascii_hex_digit(byte);
 	if (digit < 0)
 		return "a chunk size that is not a hexadecimal number";
 	if (body->digits == SIZE_DIGITS_MOST || body->remaining > (uint64_t)INT64_MAX >> 4)

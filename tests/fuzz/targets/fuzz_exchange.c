@@ -314,14 +314,6 @@ static void client_send(struct play *play, unsigned who, struct span payload)
 	arena_fini(&arena);
 }
 
-static int hex_value(uint8_t digit)
-{
-	if (ascii_is_digit(digit))
-		return digit - '0';
-	digit = ascii_lower(digit);
-	return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
-}
-
 /* Bytes in hexadecimal, as far as they go; none of them can be a part of a mark. */
 static void client_send_hex(struct play *play, unsigned who, struct span payload)
 {
@@ -329,7 +321,7 @@ static void client_send_hex(struct play *play, unsigned who, struct span payload
 	size_t len = 0;
 
 	for (size_t i = 0; i + 1 < payload.len && len < sizeof(bytes); i += 2) {
-		int high = hex_value(payload.at[i]), low = hex_value(payload.at[i + 1]);
+		int high = ascii_hex_digit(payload.at[i]), low = ascii_hex_digit(payload.at[i + 1]);
 		if (high < 0 || low < 0)
 			break;
 		uint8_t byte = (uint8_t)(high << 4 | low);

@@ -169,10 +169,12 @@ static void test_classes_of_bytes(void **state)
 			eight[at] = before;
 		}
 	}
-	assert_int_equal(http_hex_digit('0'), 0);
-	assert_int_equal(http_hex_digit('f'), 15);
-	assert_int_equal(http_hex_digit('A'), 10);
-	assert_int_equal(http_hex_digit('g'), -1);
+	assert_int_equal(http_percent_byte(SPAN("%0f1")), 0x0f);
+	assert_int_equal(http_percent_byte(SPAN("%fA")), 0xfa);
+	assert_int_equal(http_percent_byte(SPAN("%f")), -1);
+	assert_int_equal(http_percent_byte(SPAN("%fg")), -1);
+	assert_int_equal(http_percent_byte(SPAN("%:0")), -1);
+	assert_int_equal(http_percent_byte(SPAN("a00")), -1);
 	assert_true(http_is_token(SPAN("a-B!")));
 	assert_false(http_is_token(SPAN("")));
 	assert_false(http_is_token(SPAN("a b")));

@@ -27,12 +27,13 @@ static bool asks_listener(const struct exchange *x)
 static struct span reached_by(struct exchange *x, const struct pac *pac)
 {
 	const struct http_authority *host = &x->request.host;
-	char text[ADDRESS_TEXT];
 
 	if (pac_address(pac).len)
 		return pac_address(pac);
-	if (host->host.len == 0)
+	if (host->host.len == 0) {
+		char text[ADDRESS_TEXT];
 		return arena_copy(&x->arena, span_make(text, address_format(&x->client->local, text)));
+	}
 	return arena_format(&x->arena, host->ip_family == ADDRESS_V6 ? "[%.*s]:%u" : "%.*s:%u",
 			    SPAN_ARG(host->host), forward_port(&x->request));
 }

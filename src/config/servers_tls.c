@@ -118,17 +118,11 @@ void servers_tls_read(const struct tls_files *files, const struct tls_upstream_s
 				  "cannot read the system's certificates (\"ca\" would name a file): %s", why);
 }
 
-static void wipe(struct span bytes)
-{
-	if (bytes.len)
-		explicit_bzero((void *)(uintptr_t)bytes.at, bytes.len);
-}
-
 void servers_tls_release(struct tls_trust *trust, struct span certificate, struct span key)
 {
 	tls_trust_release(trust);
-	wipe(certificate); /* the key may be in it */
-	wipe(key);
+	span_wipe(certificate); /* the key may be in it */
+	span_wipe(key);
 }
 
 void trust_bind(struct snapshot *snapshot, struct snapshot_listener *listener,

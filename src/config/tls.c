@@ -58,12 +58,6 @@ static void read_item(struct reading *reading, const struct listener_certificate
 		read_one(reading, "the OCSP response", from->ocsp, from->ocsp_place, &item->ocsp);
 }
 
-static void wipe(struct span bytes)
-{
-	if (bytes.len)
-		explicit_bzero((void *)(uintptr_t)bytes.at, bytes.len);
-}
-
 static void on_complaint(void *owner, size_t index, bool fault, const char *text)
 {
 	struct reading *reading = owner;
@@ -87,8 +81,8 @@ static struct tls_store *read_all(struct reading *reading, struct memory *memory
 	if (!store && reading->good)
 		reading_say(reading, nowhere, true, "out of memory");
 	for (size_t i = 0; reading->items && i < tls->count; i++) {
-		wipe(reading->items[i].key);
-		wipe(reading->items[i].certificate);
+		span_wipe(reading->items[i].key);
+		span_wipe(reading->items[i].certificate);
 	}
 	arena_fini(&reading->arena);
 	return store;

@@ -92,3 +92,9 @@ uint64_t span_hash_nocase(struct span span, uint64_t seed)
 		hash = (hash ^ ascii_lower(span.at[i])) * hash_prime;
 	return hash_finish(hash);
 }
+
+void span_wipe(struct span bytes)
+{
+	if (bytes.at && bytes.len)
+		explicit_bzero((void *)(uintptr_t)bytes.at, bytes.len);
+}

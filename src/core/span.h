@@ -111,4 +111,7 @@ WARN_UNUSED bool span_to_u64(struct span span, uint64_t *value);
 uint64_t span_hash(struct span span, uint64_t seed);
 uint64_t span_hash_nocase(struct span span, uint64_t seed);
 
+/* Overwrites the bytes, which nobody shall find in memory afterwards; none is fine. */
+void span_wipe(struct span bytes);
+
 #endif

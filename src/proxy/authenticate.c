@@ -81,8 +81,7 @@ static void wipe(struct http_fields *fields)
 	struct http_field *field;
 
 	while ((field = http_fields_find(fields, HTTP_FIELD_PROXY_AUTHORIZATION))) {
-		if (field->value.len)
-			explicit_bzero((void *)(uintptr_t)field->value.at, field->value.len);
+		span_wipe(field->value);
 		field->dropped = true;
 	}
 }

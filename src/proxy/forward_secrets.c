@@ -148,8 +148,7 @@ void forward_hide_secrets(const struct proxy_exchange *p, struct http_fields *fi
 void forward_wipe_secrets(struct proxy_exchange *p)
 {
 	for (struct given_secret *given = p->forward.secrets; given; given = given->next)
-		if (given->text.len)
-			explicit_bzero((void *)(uintptr_t)given->text.at, given->text.len);
+		span_wipe(given->text);
 	p->forward.secrets = NULL;
 }
 

@@ -23,7 +23,7 @@ static void value_free(struct secrets *secrets, struct span value)
 {
 	if (!value.at)
 		return;
-	explicit_bzero((void *)(uintptr_t)value.at, value.len);
+	span_wipe(value);
 	memory_free(secrets->memory, (void *)(uintptr_t)value.at, value.len);
 }
 

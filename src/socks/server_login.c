@@ -125,6 +125,6 @@ size_t socks_server_read_login(struct socks_server *server, struct span bytes)
 	struct span password = login.password;
 	login_begin(server, &login);
 	/* Where it was received, or waited for its end. */
-	explicit_bzero((void *)(uintptr_t)password.at, password.len);
+	span_wipe(password);
 	return used;
 }

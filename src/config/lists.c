@@ -186,12 +186,6 @@ bool lists_load(struct snapshot *snapshot, const char *base, struct diagnostics 
 	snapshot->lists.items = arena_zalloc(arena, given->count + 1, sizeof(*snapshot->lists.items));
 	if (!snapshot->lists.items)
 		return false;
-	if (base) {
-		struct span copy = arena_format(arena, "%s", base);
-		if (!copy.at)
-			return false;
-		base = (const char *)copy.at;
-	}
 	for (size_t i = 0; i < given->count; i++) {
 		struct list *list = &snapshot->lists.items[snapshot->lists.count++];
 		list->settings = (const struct list_settings *)given->items + i;

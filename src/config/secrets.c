@@ -80,11 +80,6 @@ bool secrets_plan(struct snapshot *snapshot, const char *base, struct diagnostic
 
 	if (!plans)
 		return false;
-	if (base) { /* files are looked at again while the snapshot lives */
-		base = (const char *)arena_format(&snapshot->arena, "%s", base).at;
-		if (!base)
-			return false;
-	}
 	snapshot->secrets = plans;
 	snapshot->secret_count = list->count;
 	for (size_t i = 0; i < list->count; i++) {
@@ -105,7 +100,6 @@ void secrets_release(struct snapshot *snapshot)
 {
 	for (size_t i = 0; snapshot->secrets && i < snapshot->secret_count; i++) {
 		struct span value = snapshot->secrets[i].value;
-		if (value.len)
-			explicit_bzero((void *)(uintptr_t)value.at, value.len);
+		span_wipe(value);
 	}
 }

@@ -171,6 +171,11 @@ static bool snapshot_compile(struct snapshot *snapshot, const char *base, struct
 
 	for (size_t face = 0; face < ARRAY_LENGTH(counts); face++)
 		all += counts[face];
+	if (base) { /* files are looked at again while the snapshot lives */
+		base = (const char *)arena_format(&snapshot->arena, "%s", base).at;
+		if (!base)
+			return false;
+	}
 	if (!upstreams_plan(snapshot, base, diagnostics) || !parents_plan(snapshot, base, diagnostics) ||
 	    !secrets_plan(snapshot, base, diagnostics))
 		return false;

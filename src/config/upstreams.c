@@ -84,11 +84,6 @@ bool upstreams_plan(struct snapshot *snapshot, const char *base, struct diagnost
 
 	if (!plans)
 		return false;
-	if (base) { /* files are looked at again while the snapshot lives */
-		base = (const char *)arena_format(&snapshot->arena, "%s", base).at;
-		if (!base)
-			return false;
-	}
 	snapshot->upstreams = settings->upstreams.items;
 	snapshot->upstream_count = count;
 	snapshot->plans = plans;

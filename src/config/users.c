@@ -29,7 +29,7 @@ static bool read_one(const struct accounts_plan *plan, const struct setting_stri
 			(const char *)arena_format(diagnostics->arena, "%s", path ? path : file->text).at;
 		good = add(users, text, diagnostics);
 		diagnostics->file = configuration;
-		explicit_bzero((void *)(uintptr_t)text.at, text.len); /* hashes of passwords */
+		span_wipe(text); /* hashes of passwords */
 	}
 	arena_fini(&arena);
 	return good;
@@ -105,11 +105,7 @@ static bool plan_users(struct snapshot *snapshot, struct snapshot_listener *list
 	if (!plan)
 		return false;
 	plan->settings = settings;
-	if (base) { /* files are looked at again while the snapshot lives */
-		plan->base = (const char *)arena_format(&snapshot->arena, "%s", base).at;
-		if (!plan->base)
-			return false;
-	}
+	plan->base = base;
 	if (!accounts_plan_networks(plan, &snapshot->arena, diagnostics))
 		return false;
 	/* Looked at before they are read, so that a change in between is seen as one. */

@@ -6,15 +6,13 @@
 #include "server/server_internal.h"
 
 #include "config/users.h"
+#include "server/watched_file.h"
 
 /* What is known of the files of one listener. */
 struct user_files_watch {
 	const struct snapshot_listener *origin;
 	struct accounts *accounts;
-	uint64_t loaded, node; /* signatures of what is in use; of which files those are */
-	uint64_t seen;         /* at the last look */
-	uint64_t failed;       /* of what could not be used, and was complained about; 0: none */
-	bool missing;          /* complained about */
+	struct watched_file files; /* as if they were one */
 };
 
 struct user_files {
@@ -36,7 +34,6 @@ bool user_files_init(struct server *server)
 		return false;
 	for (size_t i = 0; i < snapshot->listener_count; i++) {
 		const struct snapshot_listener *origin = &snapshot->listeners[i];
-		struct user_files_watch *watch = &files->watches[files->count];
 		uint64_t node;
 		if (!origin->users)
 			continue;
@@ -45,16 +42,13 @@ bool user_files_init(struct server *server)
 		if (!files->brake)
 			return false;
 		uint64_t now = users_signature(origin->users, &node);
-		*watch = (struct user_files_watch){
-			.origin = origin,
-			.accounts = accounts_new(&server->memory, origin->users, files->brake),
-			.loaded = origin->users->signature,
-			.node = now == origin->users->signature ? node : 0,
-			.seen = origin->users->signature,
-		};
-		if (!watch->accounts)
+		struct accounts *accounts = accounts_new(&server->memory, origin->users, files->brake);
+		if (!accounts)
 			return false;
-		files->count++;
+		struct user_files_watch *watch = &files->watches[files->count++];
+		watch->origin = origin;
+		watch->accounts = accounts;
+		watched_file_init(&watch->files, origin->users->signature, now, node);
 	}
 	return true;
 }
@@ -181,14 +175,12 @@ static void complain(const struct server *server, const struct diagnostics *diag
 			diagnostics->errors > 1 ? " (and more)" : "");
 }
 
-enum files_result { FILES_TAKEN, FILES_MISTAKEN /* which was said */, FILES_NO_MEMORY };
-
-static enum files_result files_take(struct server *server, const struct user_files_watch *watch)
+static enum watched_result files_take(struct server *server, const struct user_files_watch *watch)
 {
 	const struct accounts_plan *plan = watch->origin->users;
 	struct diagnostics diagnostics;
 	struct arena arena;
-	enum files_result result = FILES_TAKEN;
+	enum watched_result result = WATCHED_TAKEN;
 
 	arena_init(&arena, &server->memory, NULL, NULL, 0);
 	diagnostics_init(&diagnostics, &arena, NULL);
@@ -196,10 +188,10 @@ static enum files_result files_take(struct server *server, const struct user_fil
 	size_t count = users ? users_count(users) : 0;
 	if (!users) {
 		complain(server, &diagnostics);
-		result = FILES_MISTAKEN;
+		result = WATCHED_MISTAKEN;
 	} else if (!users_publish(server, watch->accounts, users)) {
 		users_release(users);
-		result = FILES_NO_MEMORY;
+		result = WATCHED_NO_MEMORY;
 	} else {
 		log_say(server->ring, LOG_INFO, "users of %s[%u] have changed: there are %zu with a password",
 			server_face_name(watch->origin->face), watch->origin->index, count);
@@ -208,28 +200,25 @@ static enum files_result files_take(struct server *server, const struct user_fil
 	return result;
 }
 
-/* As with lists of servers: a file that takes the place of another counts at once, one that is written in place when it has settled. */
 static void watch_look(struct server *server, struct user_files_watch *watch)
 {
 	const struct accounts_plan *plan = watch->origin->users;
-	uint64_t node, after, signature = users_signature(plan, &node);
-	bool settled = signature == watch->seen || (node && node != watch->node);
+	uint64_t node, other, signature = users_signature(plan, &node);
 
-	watch->seen = signature;
-	if (signature == 0 && settled && !watch->missing)
+	switch (watched_file_look(&watch->files, signature, node)) {
+	case WATCHED_SAME:
+		return;
+	case WATCHED_GONE:
 		log_say(server->ring, LOG_ERROR,
 			"users of %s[%u]: a file is not there: the old ones stay in use",
 			server_face_name(watch->origin->face), watch->origin->index);
-	watch->missing = signature == 0 && settled;
-	if (signature == 0 || signature == watch->loaded || signature == watch->failed || !settled)
 		return;
-	enum files_result result = files_take(server, watch);
-	if (users_signature(plan, &after) != signature)
-		return; /* changed meanwhile: the next look sees to that */
-	watch->node = node;
-	if (result == FILES_TAKEN)
-		watch->loaded = signature;
-	watch->failed = result == FILES_MISTAKEN ? signature : 0;
+	case WATCHED_CHANGED:
+		break;
+	}
+	enum watched_result result = files_take(server, watch);
+	uint64_t after = users_signature(plan, &other);
+	watched_file_done(&watch->files, signature, node, after, result);
 }
 
 void user_files_look(struct server *server)

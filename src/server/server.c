@@ -7,6 +7,7 @@
 #include "config/files.h"
 #include "proxy/secrets.h"
 #include "server/control.h"
+#include "server/outdated.h"
 #include "server/own.h"
 #include "server/server_internal.h"
 #include "tls/client.h"
@@ -205,6 +206,7 @@ static void run_until_told(struct server *server, const sigset_t *set)
 	unsigned looks = 0;
 
 	while (!signal_to_end(server, set, watched ? FILES_LOOK_MS : -1)) {
+		outdated_look(server);
 		server_files_look(server);
 		user_files_look(server);
 		server_lists_look(server);
@@ -258,7 +260,7 @@ static void server_fini(struct server *server)
 	for (unsigned i = 0; server->workers && i < server->worker_count; i++)
 		worker_thread_fini(&server->workers[i]);
 	fleet_free(server->fleet);
-	server_lists_fini(server);
+	outdated_fini(server);
 	user_files_fini(server);
 	secrets_free(server->secrets);
 	parents_free(server->parents);

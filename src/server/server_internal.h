@@ -78,6 +78,7 @@ struct server {
 	struct server_files *files; /* lists of servers */
 	struct user_files *users;   /* accounts of listeners */
 	struct server_lists *lists; /* of rules */
+	struct outdated *outdated;  /* what was replaced, and is not freed yet */
 	struct secret_files *secret_files;
 	struct secrets *secrets; /* NULL: there are none */
 	struct server_worker *workers;
@@ -146,11 +147,10 @@ void user_files_fini(struct server *server);
 bool user_files_watched(const struct server *server); /* there are any */
 void user_files_look(struct server *server);
 
-/* server_lists.c: files with lists for rules. Main thread; _init before workers are made, _fini when their mailboxes are gone. */
+/* server_lists.c: files with lists for rules. Main thread; _init before workers are made. */
 WARN_UNUSED bool server_lists_init(struct server *server); /* false: out of memory */
 bool server_lists_watched(const struct server *server);    /* there are any */
 void server_lists_look(struct server *server);
-void server_lists_fini(struct server *server);
 
 /* allowance_report.c: how much clients have used of what they may have. Main thread. */
 WARN_UNUSED bool allowances_prepare(struct server *server); /* false: out of memory */

@@ -1,11 +1,11 @@
 /*
  * The accounts of listeners, and the files that they come from: looked at every second, read here on the main thread, since reading waits for the
- * disk. New users take the place of the old ones at once; each worker gets a letter, and when the last one is opened, no worker is in the turn any
- * more in which it may have looked at the old ones, which then go.
+ * disk. New users take the place of the old ones at once.
  */
 #include "server/server_internal.h"
 
 #include "config/users.h"
+#include "server/outdated.h"
 #include "server/watched_file.h"
 
 /* What is known of the files of one listener. */
@@ -97,64 +97,19 @@ bool user_files_watched(const struct server *server)
 
 /* ---- new users ---- */
 
-/* To one worker: the old users, until it has ended the turn in which it may look at them. Freed where it is opened. */
-struct users_letter {
-	struct letter letter;
-	struct memory *memory;
-	struct users *users;
-};
-
-static void on_users(struct letter *letter, void *owner)
+static void users_free(void *users)
 {
-	struct users_letter *self = CONTAINER_OF(letter, struct users_letter, letter);
-
-	users_release(self->users);
-	memory_free(self->memory, self, sizeof(*self));
-}
-
-static void letters_free(struct letter *first)
-{
-	while (first) {
-		struct letter *next = first->next;
-		on_users(first, NULL);
-		first = next;
-	}
-}
-
-/* A letter for each worker, chained and without users yet; false: out of memory. */
-static bool letters_new(struct server *server, struct letter **first)
-{
-	*first = NULL;
-	for (unsigned i = 0; i < server->worker_count; i++) {
-		struct users_letter *letter = memory_alloc(&server->memory, sizeof(*letter));
-		if (!letter) {
-			letters_free(*first);
-			return false;
-		}
-		*letter = (struct users_letter){
-			.letter = {.open = on_users, .next = *first},
-			.memory = &server->memory,
-		};
-		*first = &letter->letter;
-	}
-	return true;
+	users_release(users);
 }
 
 /* Takes the users over. False: out of memory, and nothing has changed. */
 static bool users_publish(struct server *server, struct accounts *accounts, struct users *users)
 {
-	struct letter *letter, *next;
+	struct outdated *outdated = outdated_new(server);
 
-	if (!letters_new(server, &letter))
-		return false;
-	struct users *old = accounts_replace(accounts, users);
-	for (unsigned i = 0; letter; letter = next, i++) {
-		next = letter->next;
-		CONTAINER_OF(letter, struct users_letter, letter)->users = old ? users_retain(old) : NULL;
-		mailbox_post(&server->workers[i].worker.mailbox, letter);
-	}
-	users_release(old);
-	return true;
+	if (outdated)
+		outdated_add(server, outdated, accounts_replace(accounts, users), users_free);
+	return outdated != NULL;
 }
 
 /* ---- looking ---- */

@@ -7,8 +7,6 @@
 #include "account/accounts.h"
 #include "config/snapshot.h"
 
-enum { USERS_FILE_MOST = 16 * 1024 * 1024 }; /* bytes */
-
 /* listener->users, if the listener has any. Mistakes are in the diagnostics. */
 void users_bind(struct snapshot *snapshot, struct snapshot_listener *listener, const char *base,
 		struct diagnostics *diagnostics);

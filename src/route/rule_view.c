@@ -8,11 +8,6 @@ size_t rules_count(const struct rules *rules)
 	return rules->count;
 }
 
-bool rules_any_allow(const struct rules *rules)
-{
-	return rules->any_allow;
-}
-
 void rules_at(const struct rules *rules, size_t index, struct rule_view *view)
 {
 	const struct rule *rule = &rules->items[index];

@@ -40,7 +40,6 @@ struct rule_view {
 
 size_t rules_count(const struct rules *rules);
 void rules_at(const struct rules *rules, size_t index, struct rule_view *view); /* index < rules_count */
-bool rules_any_allow(const struct rules *rules); /* then what no rule decides is denied; else allowed */
 
 /* ---- why a rule decides, or does not ---- */
 

@@ -53,33 +53,11 @@ bool server_files_watched(const struct server *server)
 
 /* ---- a changed one ---- */
 
-static void file_complain(const struct server *server, const struct server_file *file,
-			  const struct diagnostics *diagnostics)
-{
-	const struct diagnostic *first = diagnostics->first;
-	const char *group = file->plan->settings->name.text;
-
-	while (first && first->warning)
-		first = first->next;
-	if (!first)
-		log_say(server->ring, LOG_ERROR,
-			"upstream \"%s\": %s: out of memory: the old servers stay in use", group,
-			file->plan->settings->file.text);
-	else if (first->place.line == 0 || !first->file)
-		log_say(server->ring, LOG_ERROR, "upstream \"%s\": %s: the old servers stay in use", group,
-			first->text);
-	else
-		log_say(server->ring, LOG_ERROR, "upstream \"%s\": %s:%u:%u: %s%s: the old servers stay in use",
-			group, first->file, first->place.line, first->place.column, first->text,
-			diagnostics->errors > 1 ? " (and more)" : "");
-}
-
 static enum watched_result file_read(struct server *server, const struct server_file *file)
 {
 	struct discovery_list *list = discovery_list_new(&server->memory);
 	struct diagnostics diagnostics;
 	struct arena arena;
-
 	enum watched_result result = WATCHED_TAKEN;
 
 	if (!list)
@@ -89,7 +67,9 @@ static enum watched_result file_read(struct server *server, const struct server_
 	bool good = servers_read(file->plan, &list->arena, &diagnostics, &list->servers);
 	size_t count = list->servers.count;
 	if (!good) {
-		file_complain(server, file, &diagnostics);
+		const char *whose =
+			(const char *)arena_format(&arena, "upstream \"%s\"", file->plan->settings->name.text).at;
+		file_complain(server, &diagnostics, whose ? whose : "upstream", "servers");
 		discovery_list_free(list);
 		result = WATCHED_MISTAKEN;
 	} else if (!control_replace_servers(server->control, file->group, list)) {

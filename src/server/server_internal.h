@@ -132,6 +132,10 @@ WARN_UNUSED bool server_files_init(struct server *server); /* false: out of memo
 bool server_files_watched(const struct server *server);    /* there are any */
 void server_files_look(struct server *server);
 
+/* file_complain.c: says the first mistake in a file: "WHOSE: FILE:LINE:COLUMN: ...: the old KEPT stay in use". Main thread. */
+void file_complain(const struct server *server, const struct diagnostics *diagnostics, const char *whose,
+		   const char *kept);
+
 /* secret_files.c: secrets, and the files that they are from. Main thread. */
 WARN_UNUSED bool secret_files_init(struct server *server); /* false: out of memory */
 bool secret_files_watched(const struct server *server);    /* there are any */

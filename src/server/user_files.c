@@ -114,22 +114,6 @@ static bool users_publish(struct server *server, struct accounts *accounts, stru
 
 /* ---- looking ---- */
 
-static void complain(const struct server *server, const struct diagnostics *diagnostics)
-{
-	const struct diagnostic *first = diagnostics->first;
-
-	while (first && first->warning)
-		first = first->next;
-	if (!first)
-		log_say(server->ring, LOG_ERROR, "users: out of memory: the old ones stay in use");
-	else if (first->place.line == 0 || !first->file)
-		log_say(server->ring, LOG_ERROR, "users: %s: the old ones stay in use", first->text);
-	else
-		log_say(server->ring, LOG_ERROR, "users: %s:%u:%u: %s%s: the old ones stay in use",
-			first->file, first->place.line, first->place.column, first->text,
-			diagnostics->errors > 1 ? " (and more)" : "");
-}
-
 static enum watched_result files_take(struct server *server, const struct user_files_watch *watch)
 {
 	const struct accounts_plan *plan = watch->origin->users;
@@ -142,7 +126,7 @@ static enum watched_result files_take(struct server *server, const struct user_f
 	struct users *users = users_read(plan, &server->memory, &diagnostics);
 	size_t count = users ? users_count(users) : 0;
 	if (!users) {
-		complain(server, &diagnostics);
+		file_complain(server, &diagnostics, "users", "ones");
 		result = WATCHED_MISTAKEN;
 	} else if (!users_publish(server, watch->accounts, users)) {
 		users_release(users);

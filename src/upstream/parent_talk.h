@@ -10,7 +10,6 @@
 #include "upstream/parent_settings.h"
 
 enum {
-	PARENT_SAY_MOST = 1024,       /* bytes that are said at a time, without credentials for HTTP */
 	PARENT_HEAD_MOST = 16 * 1024, /* of an answer of HTTP */
 	PARENT_INTERIM_MOST = 8,      /* answers with 1xx before it */
 	PARENT_HEAD_FIRST = 1024,     /* what is kept room for at first */

@@ -31,8 +31,8 @@ WARN_UNUSED struct relay *relay_start(struct conn *a, struct conn *b, bool a_end
 				      const struct relay_ops *ops, void *owner);
 /* Somebody else is told from now on. Not from within its calls. */
 void relay_give(struct relay *relay, const struct relay_ops *ops, void *owner);
-void *relay_owner(const struct relay *relay);
-/* Nothing is on its way between the two. */
+void *relay_owner(const struct relay *relay); /* as it was given last */
+/* Nothing is on its way between the two. For tests. */
 bool relay_is_empty(const struct relay *relay);
 /* Ends without callbacks; bytes on their way are lost. The connections stay open, the caller's, and are only good to close. */
 void relay_stop(struct relay *relay);

@@ -12,7 +12,6 @@ enum { LOOKS = 4 }; /* how often within timeouts.tunnel silence is looked for */
 struct detached_room {
 	struct worker *worker;
 	struct link all; /* struct detached, silent for longest first */
-	size_t count;
 	struct timer timer;
 };
 
@@ -174,7 +173,6 @@ static void detached_end(struct detached *detached, const struct error *error)
 			conn_close(ends[i]);
 	}
 	list_remove(&detached->link);
-	detached_room(worker)->count--;
 	detached_log(detached, error);
 	detached->claim.on_gone(detached->claim.owner, &client);
 	loop_retire(&worker->loop, &detached->retire);
@@ -272,7 +270,12 @@ void detached_room_fini(struct worker *worker)
 
 size_t detached_count(const struct worker *worker)
 {
-	return detached_room(worker)->count;
+	const struct link *head = &detached_room(worker)->all;
+	size_t count = 0;
+
+	for (const struct link *link = head->next; link != head; link = link->next)
+		count++;
+	return count;
 }
 
 void detached_cut(struct worker *worker)
@@ -305,7 +308,6 @@ bool detached_begin(struct exchange *x, struct proxy_exchange *p)
 	detached->claim = tunnel.claim;
 	loop_task_init(&detached->retire, detached_free);
 	list_push(&room->all, &detached->link);
-	room->count++;
 	if (!timer_active(&room->timer))
 		look_again(room);
 	p->detached = true;

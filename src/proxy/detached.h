@@ -21,6 +21,6 @@ bool detached_begin(struct exchange *x, struct proxy_exchange *p);
 
 /* Ends them all. */
 void detached_cut(struct worker *worker);
-size_t detached_count(const struct worker *worker);
+size_t detached_count(const struct worker *worker); /* looks at each: for tests */
 
 #endif

@@ -196,6 +196,10 @@ static void test_nothing_is_left(void **state)
 	struct hash_workspace *workspace = hash_workspace_new();
 	static const char password[] = "correct horse battery staple";
 
+	if (!workspace) {
+		fail_msg("out of memory");
+		return; /* the compiler does not know that it failed */
+	}
 	assert_true(!hash_matches(workspace, SHA256, password));
 	assert_null(memmem(workspace, sizeof(struct crypt_data), password, sizeof(password) - 1));
 	assert_null(memmem(workspace, sizeof(struct crypt_data), "battery", 7));

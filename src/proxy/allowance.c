@@ -150,11 +150,8 @@ static enum allowance_answer enter(struct exchange *x, struct proxy_exchange *p,
 	struct allowance *allowance = allowances_at(p->listener->allowances, allowed->index);
 	struct allowance_asker asker = {.user = p->forward.user, .client = &x->client->address};
 	struct allowance_time time = time_of(p);
-	enum allowance_answer answer = allowance_enter(allowance, &asker, held, &time, &allowed->use, wait_us);
 
-	if (answer == ALLOWANCE_GRANTED)
-		p->forward.allowed = allowed;
-	return answer;
+	return allowance_enter(allowance, &asker, held, &time, &allowed->use, wait_us);
 }
 
 /* False: refused. True: it may go on in *wait_us µs. */
@@ -176,6 +173,7 @@ static bool begin(struct exchange *x, struct proxy_exchange *p, bool held, uint6
 		*error = refusal(p, allowances_at(p->listener->allowances, index), answer, *wait_us);
 		return false;
 	}
+	p->forward.allowed = allowed;
 	if (*wait_us == 0)
 		start_meters(allowed);
 	return true;
@@ -208,17 +206,21 @@ bool forward_allowance_late(struct exchange *x, struct proxy_exchange *p, struct
 
 /* ---- datagrams ---- */
 
-/* NULL: it is not granted. */
+/* One that is refused is kept for the next datagram, which asks anew. NULL: it is not granted. */
 static struct allowed *allowed_for(struct exchange *x, struct proxy_exchange *p, uint32_t index)
 {
-	struct allowed *allowed;
+	struct allowed *allowed = p->forward.allowed;
 	uint64_t wait_us;
 
-	for (allowed = p->forward.allowed; allowed; allowed = allowed->next)
-		if (allowed->index == index)
-			return allowed;
-	allowed = allowed_new(x, p, index);
-	if (!allowed || enter(x, p, allowed, false, &wait_us) != ALLOWANCE_GRANTED)
+	while (allowed && allowed->index != index)
+		allowed = allowed->next;
+	if (!allowed) {
+		allowed = allowed_new(x, p, index);
+		if (!allowed)
+			return NULL;
+		p->forward.allowed = allowed;
+	}
+	if (!allowed->use.allowance && enter(x, p, allowed, false, &wait_us) != ALLOWANCE_GRANTED)
 		return NULL;
 	return allowed;
 }

@@ -241,7 +241,7 @@ static unsigned forward_filter(struct path *path, struct address *addresses, uns
 	struct proxy_exchange *p = CONTAINER_OF(path, struct proxy_exchange, up_path);
 	struct rule_query query = forward_query(p->exchange, p, NULL);
 	struct guard_verdict refused = {0};
-	bool settled = forward_is_settled(p);
+	const struct rule_actions *before = forward_is_settled(p) ? p->forward.verdict.actions : NULL;
 	unsigned left;
 
 	count = intercept_filter(p, addresses, count, error);
@@ -255,7 +255,8 @@ static unsigned forward_filter(struct path *path, struct address *addresses, uns
 	left = forward_settle(p, &query, addresses, left);
 	if (!forward_allowance_late(p->exchange, p, error))
 		return 0;
-	if (!settled && p->forward.verdict.actions->parent_count) {
+	/* It was not known, or the name leads elsewhere than the connection that this exchange has tried first. */
+	if (p->forward.verdict.actions != before && p->forward.verdict.actions->parent_count) {
 		p->forward.by_address = true;
 		p->forward.judged = addresses[0];
 		return 0;
@@ -295,17 +296,38 @@ static void forward_connect(struct exchange *x, struct proxy_exchange *p, bool a
 
 /* ---- an old one ---- */
 
-/* An idle connection of this client to the same place, whose address the rules of now still allow. */
+/* A rule that the address of an idle connection has decided on: whether it would have made that connection too. */
+static bool forward_would_connect(const struct proxy_exchange *p, const struct origin_place *place,
+				  const struct rule_actions *actions)
+{
+	uint32_t exit = actions->exit != RULE_NONE ? actions->exit : p->listener->exit;
+	bool direct = actions->parent_count == 0 || actions->parents[0] == RULE_DIRECT;
+
+	return exit == place->exit && (direct || forward_is_settled(p));
+}
+
+/* Its verdict is that of the connection's address, and by that address the target is asked for if the connection is of no use. */
+static void forward_take_verdict(struct proxy_exchange *p, const struct verdict *verdict,
+				 const struct address *peer)
+{
+	if (!forward_is_settled(p) && verdict->actions->parent_count)
+		p->forward.judged = *peer;
+	p->forward.verdict = *verdict;
+}
+
+/* An idle connection of this client to the same place, whose address the rules of now still allow, by this way. */
 static struct session *forward_reuse_direct(struct exchange *x, struct proxy_exchange *p)
 {
 	struct origin_place place = forward_place(x, p, NULL);
 	struct session *session;
 
 	while ((session = origin_take(x->worker, &place))) {
-		struct rule_query query = forward_query(x, p, &session->conn->peer);
+		const struct address *peer = &session->conn->peer;
+		struct rule_query query = forward_query(x, p, peer);
 		struct guard_verdict verdict = guard_judge(p->listener->rules, p->listener->own, &query);
-		if (verdict.outcome == GUARD_ALLOW && intercept_may_reuse(p, &session->conn->peer)) {
-			p->forward.verdict = verdict.verdict;
+		if (verdict.outcome == GUARD_ALLOW && intercept_may_reuse(p, peer) &&
+		    forward_would_connect(p, &place, verdict.verdict.actions)) {
+			forward_take_verdict(p, &verdict.verdict, peer);
 			forward_note_server(x, p, NULL, session->conn);
 			return session;
 		}

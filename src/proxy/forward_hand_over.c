@@ -253,7 +253,7 @@ static unsigned forward_filter(struct path *path, struct address *addresses, uns
 		return 0;
 	}
 	left = forward_settle(p, &query, addresses, left);
-	if (!forward_allowance_late(p->exchange, p, error))
+	if (!forward_secrets_late(p->exchange, p, error) || !forward_allowance_late(p->exchange, p, error))
 		return 0;
 	/* It was not known, or the name leads elsewhere than the connection that this exchange has tried first. */
 	if (p->forward.verdict.actions != before && p->forward.verdict.actions->parent_count) {
@@ -383,7 +383,7 @@ static void forward_try(struct exchange *x, struct proxy_exchange *p)
 		forward_note_old_way(x, p, session->conn->source.fd);
 	if (!session) {
 		forward_connect(x, p, false);
-	} else if (forward_allowance_late(x, p, &error)) {
+	} else if (forward_secrets_late(x, p, &error) && forward_allowance_late(x, p, &error)) {
 		forward_send(x, p, session);
 	} else {
 		session_discard(session);

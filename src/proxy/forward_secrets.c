@@ -88,6 +88,22 @@ enum phase_result forward_secrets(struct exchange *x, struct proxy_exchange *p)
 	return PHASE_NEXT;
 }
 
+bool forward_secrets_late(const struct exchange *x, const struct proxy_exchange *p, struct error *error)
+{
+	const struct secret_plan *plan;
+	uint32_t at = 0, index;
+
+	while (is_request(p) && !p->forward.secure && (plan = next_secret(x, p, &at, &index))) {
+		if (!plan->settings->tls)
+			continue;
+		*error = error_make(
+			ERROR_DENIED,
+			"this leaves over TLS alone, and by a rule that goes by addresses it has to be asked for as https");
+		return false;
+	}
+	return true;
+}
+
 /* Servers behind CGI and the like take '_' for '-'. */
 static bool same_name(struct span one, struct span other)
 {

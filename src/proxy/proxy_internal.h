@@ -193,6 +193,9 @@ enum phase_result forward_pac(struct exchange *x, struct proxy_exchange *p);
 
 /* forward_secrets.c */
 enum phase_result forward_secrets(struct exchange *x, struct proxy_exchange *p);
+/* Where the rule is known only with the address: it is too late to make the request one of https. False: refused, *error says why. */
+WARN_UNUSED bool forward_secrets_late(const struct exchange *x, const struct proxy_exchange *p,
+				      struct error *error);
 /* Just before the request is sent, its rule being known. Those of an earlier try go. False: out of memory. */
 WARN_UNUSED bool forward_give_secrets(struct exchange *x, struct proxy_exchange *p);
 /* From fields of an answer that show one to the client. */

@@ -163,6 +163,21 @@ def test_the_rules_are_asked_about_what_leaves(world):
     assert not world.api.peers and not world.api_clear.peers
 
 
+def test_known_too_late_for_tls_it_does_not_leave_in_clear(world):
+    """Its rule is known only with the address, by a connection that has to be made as well as by one that is there already."""
+    rules = [{"deny": {"methods": ["POST"], "addresses": [ELSEWHERE]}},
+             {"allow": {"domains": ["api.example"], "methods": ["POST"]}, "secrets": ["api"]}, {"allow": {}}]
+    guise = world.guise(secret={"tls": True}, rules=rules)
+    client = world.stage.client(guise.forward)
+
+    def ask(method):
+        return client.ask(f"{method} http://api.example/ HTTP/1.1\r\nHost: api.example\r\nContent-Length: 0\r\n\r\n")
+    answers = [ask(method) for method in ("POST", "GET", "POST", "GET")]
+    assert [answer.status for answer in answers] == [403, 200, 403, 200]
+    assert b"over TLS alone" in answers[0].body
+    assert [request.method for request in world.api_clear.requests] == ["GET", "GET"]
+
+
 def test_only_by_a_rule_that_names_it(world):
     rules = [{"name": "with", "allow": {"domains": ["api.example"], "methods": ["POST"]}, "secrets": ["api"]},
              {"name": "without", "allow": {"domains": ["api.example"]}}]

@@ -470,6 +470,7 @@ def test_names_that_are_none(stage, leaf, strict):
                 served = name in good or not strict and b"\0" not in name and b".." not in name
                 assert first == (b"\x16" if served else b"\x15"), name
     assert stage_client(stage, guise).get().status == 200
+    guise.wait_log(lambda entry: entry.get("status") == 200)
     assert len(guise.log_entries()) >= 1  # each of them JSON
 
 

@@ -8,14 +8,13 @@
 #include "config/exits.h"
 #include "config/files.h"
 #include "config/lists.h"
+#include "config/masks.h"
 #include "config/parents.h"
 #include "config/secrets.h"
 #include "config/rules.h"
 #include "config/servers_tls.h"
 #include "config/upstreams.h"
 #include "config/users.h"
-#include "mask/edit.h"
-#include "mask/template.h"
 
 static const struct setting_place nowhere = {0, 0};
 
@@ -78,8 +77,7 @@ static void compile_reverse(struct snapshot *snapshot, struct snapshot_listener 
 		.arena = &snapshot->arena,
 		.diagnostics = diagnostics,
 		.groups = groups,
-		.template_compile = template_compile_location,
-		.edits_compile = edits_compile,
+		.inside = snapshot->inside,
 	};
 	unsigned before = diagnostics->errors;
 
@@ -97,7 +95,7 @@ static void compile_forward(struct snapshot *snapshot, struct snapshot_listener 
 	const struct forward_settings *settings =
 		(const struct forward_settings *)snapshot->settings.forward.items + listener->index;
 
-	listener->mask = (enum forward_mask)settings->mask;
+	listener->mask = (enum forward_mask_kind)settings->mask.kind;
 	listener->socks = settings->socks;
 	trust_bind(snapshot, listener, &settings->trust, base, diagnostics);
 	exits_bind(snapshot, listener, settings, diagnostics);
@@ -180,7 +178,7 @@ static bool snapshot_compile(struct snapshot *snapshot, const char *base, struct
 	    !secrets_plan(snapshot, base, diagnostics))
 		return false;
 	allowances_check(&settings->allowances, diagnostics);
-	if (!lists_load(snapshot, base, diagnostics))
+	if (!masks_gather(snapshot) || !lists_load(snapshot, base, diagnostics))
 		return false;
 	snapshot->exits = exits_compile(&settings->exits, &snapshot->arena, diagnostics);
 	if (!snapshot->exits)
@@ -265,6 +263,7 @@ void snapshot_release(struct snapshot *snapshot)
 		if (snapshot->listeners[i].tls)
 			listener_tls_unload(snapshot->listeners[i].tls);
 	}
+	inside_free(snapshot->inside);
 	upstreams_release(snapshot);
 	parents_release(snapshot);
 	secrets_release(snapshot);

@@ -44,7 +44,7 @@ struct snapshot_listener {
 	enum listener_http2 http2;
 
 	bool socks;             /* forward */
-	enum forward_mask mask; /* forward */
+	enum forward_mask_kind mask; /* forward */
 	struct tls_trust *trust; /* forward: by whom certificates of origins are signed; NULL: nobody is believed */
 	struct accounts_plan *users;       /* forward: NULL: nobody has to log in */
 	struct rules *rules;               /* forward: `sources` and `rules` */
@@ -70,6 +70,7 @@ struct snapshot {
 	const struct upstream_settings *upstreams; /* a route's group is an index here */
 	struct upstream_plan *plans;               /* one for each of them */
 	size_t upstream_count;
+	struct inside *inside;       /* names and addresses of servers, for masks */
 	struct lists lists;          /* of settings.lists */
 	struct parent_plans parents; /* what a rule's `proxy` names: indexes here */
 	struct secret_plan *secrets; /* what a rule's `secrets` names: indexes here */

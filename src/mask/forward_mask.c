@@ -135,7 +135,7 @@ static bool append_client(struct http_fields *fields, const struct address *clie
 	return append_member(fields, HTTP_FIELD_FORWARDED, node);
 }
 
-bool forward_mask_request(enum forward_mask mask, const struct address *client, struct span pseudonym,
+bool forward_mask_request(enum forward_mask_kind mask, const struct address *client, struct span pseudonym,
 			  struct http_head *request)
 {
 	struct http_fields *fields = &request->fields;
@@ -156,13 +156,13 @@ bool forward_mask_request(enum forward_mask mask, const struct address *client, 
 	return true;
 }
 
-void forward_mask_trailers(enum forward_mask mask, struct http_fields *trailers)
+void forward_mask_trailers(enum forward_mask_kind mask, struct http_fields *trailers)
 {
 	if (mask != FORWARD_TRANSPARENT)
 		drop_telling(trailers, false);
 }
 
-bool forward_mask_response(enum forward_mask mask, struct span pseudonym, struct http_head *response)
+bool forward_mask_response(enum forward_mask_kind mask, struct span pseudonym, struct http_head *response)
 {
 	struct http_fields *fields = &response->fields;
 

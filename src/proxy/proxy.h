@@ -58,7 +58,7 @@ struct proxy_listener {
 	const struct guard_own *own;
 	const struct pac *pac;   /* NULL: none is served */
 	struct secrets *secrets; /* that rules may name; NULL: there are none */
-	enum forward_mask mask;
+	enum forward_mask_kind mask;
 	struct tls_trust *trust; /* by whom certificates of origins are signed; NULL: https targets are refused */
 	struct exits *exits;     /* of the process */
 	uint32_t exit;           /* by which connections leave where the rule names none; EXIT_NONE */

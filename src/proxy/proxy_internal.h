@@ -120,9 +120,14 @@ WARN_UNUSED bool tls_policy_response(const struct exchange *x, const struct prox
 void reverse_try(struct exchange *x, struct proxy_exchange *p);
 /* What Host says to this server (RFC 9110 7.2). */
 struct span reverse_host(const struct proxy_exchange *p, const struct fleet_server *server);
-WARN_UNUSED bool reverse_mask_response(struct exchange *x, struct proxy_exchange *p);
 /* Of an answer of a server: the client's cookie. After the edits, which are for what servers say. False: out of memory. */
 WARN_UNUSED bool reverse_stick(struct exchange *x, struct proxy_exchange *p);
+
+/* reverse_mask.c */
+enum phase_result reverse_mask_request(struct exchange *x, struct proxy_exchange *p);
+/* Of an answer of a server: its final head. False: out of memory. */
+WARN_UNUSED bool reverse_mask_response(struct exchange *x, struct proxy_exchange *p);
+/* Interim heads, and trailers: what is hidden is hidden there too, nothing is added. */
 void reverse_mask_beside(struct proxy_exchange *p, struct http_fields *fields, bool response);
 
 /* forward.c */

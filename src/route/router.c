@@ -11,6 +11,7 @@ struct router {
 	size_t count;
 	struct route_index index;
 	struct pattern_list patterns;
+	const struct reverse_mask *mask; /* of routes that have none of their own; NULL: none */
 };
 
 /* More routes than this are not compared with each other: the work grows with the square. */
@@ -148,7 +149,7 @@ static bool compile_redirect(const struct route_settings *settings, const struct
 {
 	route->action = ROUTE_REDIRECT;
 	route->redirect_status = settings->redirect_status ? (uint16_t)settings->redirect_status : 308;
-	route->redirect = context->template_compile(span_of(settings->redirect), settings->redirect_place,
+	route->redirect = template_compile_location(span_of(settings->redirect), settings->redirect_place,
 						    context->arena, context->diagnostics);
 	return route->redirect != NULL;
 }
@@ -200,8 +201,8 @@ static bool compile_set_host(const struct route_settings *settings, const struct
 static bool compile_edits(const struct edit_settings *settings, const struct router_context *context,
 			  const struct edits **edits)
 {
-	return context->edits_compile(&settings->set, &settings->add, &settings->remove, context->arena,
-				      context->diagnostics, edits);
+	return edits_compile(&settings->set, &settings->add, &settings->remove, context->arena,
+			     context->diagnostics, edits);
 }
 
 static bool compile_route(struct router *router, const struct route_settings *settings,
@@ -223,6 +224,12 @@ static bool compile_route(struct router *router, const struct route_settings *se
 	good = compile_set_host(settings, context, route) && good;
 	good = compile_edits(&settings->request, context, &route->request) && good;
 	good = compile_edits(&settings->response, context, &route->response) && good;
+	if (settings->mask.place.line)
+		good = reverse_mask_compile(&settings->mask, context->inside, context->arena,
+					    context->diagnostics, &route->mask) &&
+		       good;
+	else
+		route->mask = router->mask;
 	if (settings->rewrite.from || settings->rewrite.to) {
 		route->rewrite = rewrite_compile(&settings->rewrite, context, &router->patterns);
 		good = route->rewrite && good;
@@ -258,6 +265,8 @@ struct router *router_compile(const struct reverse_settings *settings, const str
 	if (!router)
 		goto memory;
 	route_index_init(&router->index, context->arena);
+	good = reverse_mask_compile(&settings->mask, context->inside, context->arena, context->diagnostics,
+				    &router->mask);
 	router->routes = arena_zalloc(context->arena, settings->routes.count, sizeof(*router->routes));
 	if (!router->routes)
 		goto memory;

@@ -12,10 +12,10 @@
 #include "core/diagnostic.h"
 #include "core/error.h"
 #include "http/head.h"
+#include "mask/edit.h"
+#include "mask/reverse_mask.h"
 #include "route/settings.h"
 
-struct edits;    /* mask/edit.h */
-struct template; /* mask/template.h */
 struct rewrite;
 struct split; /* route/split.h */
 struct conditions;
@@ -47,24 +47,18 @@ struct route {
 	enum route_host set_host;
 	struct span host;                       /* ROUTE_HOST_FIXED: what Host says */
 	const struct edits *request, *response; /* NULL: nothing to edit */
+	const struct reverse_mask *mask;        /* its own, or the listener's; NULL: none */
 	uint64_t body_limit;                    /* bytes; 0 = the process's limit; UINT64_MAX = none */
 	const struct rewrite *rewrite;          /* NULL: the path goes as it came */
 	const struct conditions *conditions;    /* the matcher's own */
 };
 
-/*
- * What compiling needs from elsewhere. The mask room stands beside this one, so that its compilers come as functions:
- * template_compile_location and edits_compile fit.
- */
+/* What compiling needs from elsewhere. */
 struct router_context {
 	struct arena *arena; /* the snapshot's */
 	struct diagnostics *diagnostics;
 	const char *const *groups; /* names of the upstream groups, NULL-terminated; a route's group is an index in it */
-	const struct template *(*template_compile)(struct span text, struct setting_place place,
-						   struct arena *arena, struct diagnostics *diagnostics);
-	bool (*edits_compile)(const struct setting_pairs *set, const struct setting_pairs *add,
-			      const struct setting_strings *remove, struct arena *arena,
-			      struct diagnostics *diagnostics, const struct edits **edits);
+	const struct inside *inside; /* what masks hide; NULL: nothing */
 };
 
 /*

@@ -313,6 +313,16 @@ const struct setting route_rows[] = {
 		.example = "{add: {X-Frame-Options: DENY}, remove: [Server]}",
 	},
 	{
+		.key = "mask",
+		.kind = SETTING_STRUCT,
+		.offset = offsetof(struct route_settings, mask),
+		.rows = reverse_mask_rows,
+		.place_offset = offsetof(struct route_settings, mask.place),
+		.shorthand = "enabled",
+		.summary = "The mask of this route, in place of the listener's.",
+		.example = "false",
+	},
+	{
 		.key = "limits",
 		.kind = SETTING_STRUCT,
 		.offset = offsetof(struct route_settings, limits),
@@ -366,6 +376,16 @@ const struct setting reverse_rows[] = {
 		.summary = "What servers are told of the client: `x_forwarded` (X-Forwarded-For, -Proto and -Host), `rfc7239` (Forwarded), "
 			   "`both`, or `off`.",
 		.example = "rfc7239",
+	},
+	{
+		.key = "mask",
+		.kind = SETTING_STRUCT,
+		.offset = offsetof(struct reverse_settings, mask),
+		.rows = reverse_mask_rows,
+		.place_offset = offsetof(struct reverse_settings, mask.place),
+		.shorthand = "enabled",
+		.summary = "What clients learn of the servers. `false` alone lets everything through.",
+		.example = "false",
 	},
 	{
 		.key = "routes",

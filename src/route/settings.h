@@ -12,6 +12,7 @@
 #define GUISE_ROUTE_SETTINGS_H
 
 #include "account/settings.h"
+#include "mask/settings.h"
 #include "tls/settings.h"
 
 /* What a listener's `http2` says, in the order of the choices. */
@@ -99,6 +100,7 @@ struct route_settings {
 	struct edit_settings request, response;
 	struct route_limit_settings limits;
 	struct mirror_settings mirror;
+	struct reverse_mask_settings mask; /* its own; place.line 0: the listener's */
 	struct setting_place place, redirect_place, set_host_place;
 };
 
@@ -107,6 +109,7 @@ struct reverse_settings {
 	struct entrance_settings entrance;
 	struct setting_strings trusted; /* networks, or "unix:" for peers on a unix socket */
 	int forwarded; /* enum forwarded_style of mask/forwarded.h: both x_forwarded rfc7239 off */
+	struct reverse_mask_settings mask;
 	struct setting_list routes; /* struct route_settings */
 	struct setting_place place;
 };
@@ -155,7 +158,7 @@ struct pac_settings {
 struct forward_settings {
 	struct setting_strings listen;
 	struct entrance_settings entrance;
-	int mask; /* enum forward_mask of mask/forward_mask.h: transparent anonymous elite */
+	struct forward_mask_settings mask;
 	bool open;
 	bool socks; /* SOCKS is spoken beside HTTP */
 	struct users_settings users;

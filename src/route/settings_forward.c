@@ -4,8 +4,6 @@
 #include "route/rule.h"
 #include "route/settings_internal.h"
 
-static const char *const mask_choices[] = {"transparent", "anonymous", "elite", NULL};
-
 static const char *const intercept_choices[] = {"off", "redirect", "tproxy", NULL};
 static const char *const destination_choices[] = {"name", "original", NULL};
 
@@ -33,12 +31,12 @@ const struct setting forward_rows[] = {
 	ROW_PROXY_PROTOCOL(struct forward_settings),
 	{
 		.key = "mask",
-		.kind = SETTING_CHOICE,
+		.kind = SETTING_STRUCT,
 		.offset = offsetof(struct forward_settings, mask),
-		.fallback = "elite",
-		.choices = mask_choices,
-		.summary = "What servers learn: `transparent` who asks (Via, X-Forwarded-For, Forwarded), `anonymous` that there is a proxy "
-			   "(Via) and not for whom, `elite` neither.",
+		.rows = forward_mask_rows,
+		.place_offset = offsetof(struct forward_settings, mask.place),
+		.shorthand = "kind",
+		.summary = "What servers learn of clients. A word alone is its `kind`.",
 		.example = "anonymous",
 	},
 	{

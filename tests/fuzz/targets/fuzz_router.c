@@ -24,9 +24,7 @@ static struct router *compile(struct arena *arena, struct diagnostics *diagnosti
 	static struct share_settings web = {.group = {.text = "web", .len = 3}, .weight = 1};
 	struct router_context context = {.arena = arena,
 					 .diagnostics = diagnostics,
-					 .groups = groups,
-					 .template_compile = template_compile_location,
-					 .edits_compile = edits_compile};
+					 .groups = groups};
 	struct route_settings *items = arena_zalloc(arena, ARRAY_LENGTH(table), sizeof(*items));
 	struct setting_string *paths = arena_zalloc(arena, ARRAY_LENGTH(table), sizeof(*paths));
 	struct reverse_settings settings = {.routes = {.items = items, .count = ARRAY_LENGTH(table)}};

@@ -27,7 +27,7 @@ static void make(struct fixture *fixture, struct http_head *head, const char *co
 		head_add(head, fields[i][0], fields[i][1]);
 }
 
-static void check(enum forward_mask mask, const char *client, const char *expected)
+static void check(enum forward_mask_kind mask, const char *client, const char *expected)
 {
 	struct address address = ip(client);
 	struct fixture fixture;

@@ -20,8 +20,6 @@ static struct router_context context_of(struct routes *routes)
 		.arena = &routes->fixture.arena,
 		.diagnostics = &routes->fixture.diagnostics,
 		.groups = groups,
-		.template_compile = template_compile_location,
-		.edits_compile = edits_compile,
 	};
 }
 

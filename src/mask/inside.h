@@ -1,0 +1,23 @@
+/*
+ * What is inside: the names, addresses and networks of servers, of which nobody outside is to learn. Gathered from the configuration
+ * while a snapshot is built, immutable afterwards; any thread.
+ */
+#ifndef GUISE_MASK_INSIDE_H
+#define GUISE_MASK_INSIDE_H
+
+#include "core/arena.h"
+#include "net/address.h"
+
+struct inside;
+
+/* Empty. NULL: out of memory. */
+WARN_UNUSED struct inside *inside_new(struct arena *arena);
+void inside_free(struct inside *inside); /* maps; the rest is the arena's. NULL is fine */
+
+/* A server as it was written: a name or an address, without port and brackets. Borrowed. False: out of memory. */
+WARN_UNUSED bool inside_add(struct inside *inside, struct span host, uint16_t port);
+
+/* Whether a reference to this host (without brackets, any case, a trailing dot or none) leads to one of the servers, whatever the port. */
+bool inside_has(const struct inside *inside, struct span host);
+
+#endif

@@ -5,6 +5,8 @@
 
 struct reverse_mask {
 	const struct inside *inside;
+	const struct leak_guard *leaks; /* from settings->leaks; NULL: none */
+	const struct sameness *same;    /* from settings->same; NULL: none */
 };
 
 bool reverse_mask_compile(const struct reverse_mask_settings *settings, const struct inside *inside,
@@ -24,4 +26,14 @@ bool reverse_mask_compile(const struct reverse_mask_settings *settings, const st
 	made->inside = inside;
 	*mask = made;
 	return true;
+}
+
+const struct leak_guard *reverse_mask_leaks(const struct reverse_mask *mask)
+{
+	return mask ? mask->leaks : NULL;
+}
+
+const struct sameness *reverse_mask_same(const struct reverse_mask *mask)
+{
+	return mask ? mask->same : NULL;
 }

@@ -146,6 +146,16 @@ static void bind_named(struct bind *bind, const struct setting *row, void *objec
 	*out = (struct setting_list){items, node->count, node->place};
 }
 
+/* One value in place of a mapping: what is wrong with it is said of the key that was written. */
+static void bind_short(struct bind *bind, const struct setting *row, void *object, const struct node *node)
+{
+	struct setting stands = *find_row(row->rows, span_of(row->shorthand));
+
+	stands.key = row->key;
+	bind_defaults(bind, row->rows, object);
+	bind_setting(bind, &stands, object, node);
+}
+
 void bind_setting(struct bind *bind, const struct setting *row, void *object, const struct node *node)
 {
 	void *out = bind_at(object, row->offset);
@@ -159,7 +169,10 @@ void bind_setting(struct bind *bind, const struct setting *row, void *object, co
 		bind_map(bind, row, object, node);
 		break;
 	case SETTING_STRUCT:
-		bind_struct(bind, row->rows, row->shorthand, out, node, row->key);
+		if (row->shorthand && node->kind == NODE_SCALAR && !node_is_null(node))
+			bind_short(bind, row, out, node);
+		else
+			bind_struct(bind, row->rows, row->shorthand, out, node, row->key);
 		break;
 	case SETTING_LIST:
 		bind_list(bind, row, object, node);

@@ -111,7 +111,7 @@ static void test_schema(void **state)
 	listener = at(at(properties, "forward"), "items");
 	assert_string_equal(json_string_value(json_array_get(at(listener, "required"), 0)), "listen");
 	assert_true(json_is_false(at(listener, "additionalProperties")));
-	assert_string_equal(json_string_value(at(at(at(listener, "properties"), "mask"), "default")), "elite");
+	assert_string_equal(json_string_value(at(at(at(listener, "properties"), "http2"), "default")), "tls");
 	json_decref(schema);
 	free(text);
 }

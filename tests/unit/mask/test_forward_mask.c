@@ -192,8 +192,8 @@ static const char *const *choices_of(const struct setting *rows, const char *key
 /* The rows stand in another room: their choices and these enums have one order. */
 static void test_choices_and_enums_agree(void **state)
 {
-	const char *const *masks = choices_of(forward_rows, "mask"), *const *styles = choices_of(reverse_rows,
-												 "forwarded");
+	const char *const *masks = choices_of(forward_mask_rows, "kind"), *const *styles = choices_of(
+										  reverse_rows, "forwarded");
 
 	assert_string_equal(masks[FORWARD_TRANSPARENT], "transparent");
 	assert_string_equal(masks[FORWARD_ANONYMOUS], "anonymous");

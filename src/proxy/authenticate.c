@@ -128,6 +128,7 @@ enum phase_result forward_authenticate(struct exchange *x, struct proxy_exchange
 	if (result != PHASE_NEXT || p->forward.user.len)
 		return result;
 	p->forward.user = accounts_name(accounts, x->client);
+	p->forward.by_network = !x->client->tls || p->forward.user.at != x->client->tls->client_name.at;
 	return p->forward.user.len ? PHASE_NEXT : refuse(x, NULL);
 }
 

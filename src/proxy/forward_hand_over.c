@@ -53,7 +53,8 @@ static struct origin_place forward_place(const struct exchange *x, const struct 
 
 	return (struct origin_place){
 		.client = &x->client->address,
-		.user = p->forward.user,
+		.user = p->forward.by_network ? (struct span){0} : p->forward.user,
+		.accounts = x->service->accounts,
 		.host = absolute ? parent_itself : x->request.host.host,
 		.port = absolute ? 0 : forward_port(&x->request),
 		.via = last ? last->index : PARENT_NONE,

@@ -20,6 +20,7 @@ struct udp_tally;
 /* Of an exchange of a forward listener: who asks, for what, and by which rule. */
 struct forward_exchange {
 	struct span user; /* who has proved to be it; empty: nobody. In the arena, or the connection's */
+	bool by_network;  /* only the address says so: there may be others of that name, who are not to share anything */
 	enum rule_scheme scheme;
 	struct verdict verdict; /* of the rules, as far as they could tell; final when connected */
 	struct span parent;     /* by which it went, as the configuration calls it, for logs; empty: none */

@@ -1,6 +1,7 @@
 /*
- * Connections of the forward proxy that wait for reuse, by who asked, where they go and on which way: two clients never share one, nor two users of one
- * client. An origin exists as long as it has a connection. One worker's own.
+ * Connections of the forward proxy that wait for reuse, by who asked, where they go and on which way. Who asked is a partition: a user who has proved to be it,
+ * wherever from, else an address (of IPv6 the /64). Two partitions never share a connection, and none can take what another has idle while it has more itself. An
+ * origin exists as long as it has a connection, a partition as long as it has an origin. One worker's own.
  */
 #ifndef GUISE_UPSTREAM_ORIGIN_H
 #define GUISE_UPSTREAM_ORIGIN_H
@@ -12,16 +13,16 @@
 #include "upstream/session_pool.h"
 
 enum {
-	ORIGIN_KEEP = 128,    /* idle connections of one client to one place */
-	ORIGINS_IDLE = 1024,  /* idle connections of all clients to all places, on this worker */
-	ORIGINS_MOST = 65536, /* clients times places with a connection, on this worker */
+	ORIGIN_KEEP = 128,    /* idle connections of one partition to one place */
+	ORIGINS_MOST = 65536, /* partitions times places with a connection, on this worker */
 };
 
 /* Everything that must be equal for two requests to share a connection. Borrowed. */
 struct origin_place {
-	const struct address *client; /* port ignored */
-	struct span user;             /* who has proved to be it; empty: nobody */
-	struct span host;             /* empty: the parent itself, which is asked in absolute-form */
+	const struct address *client;    /* port ignored; of no account with a user */
+	struct span user;                /* who has proved to be it; empty: nobody */
+	const struct accounts *accounts; /* whose user that is; of no account without one */
+	struct span host;                /* empty: the parent itself, which is asked in absolute-form */
 	uint16_t port;
 	uint32_t via;  /* the last parent's server, by its index; PARENT_NONE: direct */
 	uint32_t exit; /* by which it leaves this machine; UINT32_MAX: as the system chooses */
@@ -30,8 +31,9 @@ struct origin_place {
 
 struct origins {
 	struct worker *worker;
-	struct map map;
-	struct session_rest rest;
+	struct map map;        /* struct origin */
+	struct map partitions; /* struct partition */
+	struct idle_shares idle;
 };
 
 void origins_init(struct origins *origins, struct worker *worker);

@@ -20,20 +20,8 @@ static void session_pool_remove(struct session_pool *pool, struct session *sessi
 	}
 	session->idle = false;
 	pool->idle_count--;
-	if (!pool->rest)
-		return;
-	list_remove(&session->rest);
-	pool->rest->count--;
-}
-
-static void session_rest_add(struct session_rest *rest, struct session *session)
-{
-	list_push(&rest->all, &session->rest);
-	if (++rest->count <= rest->most)
-		return;
-	struct session *oldest = CONTAINER_OF(rest->all.next, struct session, rest);
-	session_pool_remove(oldest->owner, oldest);
-	session_discard(oldest);
+	if (pool->share)
+		idle_share_remove(pool->share, session);
 }
 
 /* Among the ready ones, behind those on which exchanges run. */
@@ -45,8 +33,8 @@ static void session_pool_put_idle(struct session_pool *pool, struct session *ses
 		list_push(&pool->ready, &session->link);
 	session->idle = true;
 	pool->idle_count++;
-	if (pool->rest)
-		session_rest_add(pool->rest, session);
+	if (pool->share)
+		idle_share_add(pool->share, session);
 }
 
 /* Before those that are idle. */
@@ -83,13 +71,16 @@ static void session_on_ready(struct session *session)
 	session_pool_tell_room(pool);
 }
 
-static void session_on_gone(struct session *session)
+void session_pool_give_up(struct session_pool *pool, struct session *session)
 {
-	struct session_pool *pool = session->owner;
-
 	if (!list_empty(&session->link))
 		session_pool_remove(pool, session);
 	session_pool_left(pool);
+}
+
+static void session_on_gone(struct session *session)
+{
+	session_pool_give_up(session->owner, session);
 }
 
 const struct session_owner_ops session_pool_owner_ops = {

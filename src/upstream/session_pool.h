@@ -6,26 +6,20 @@
 #ifndef GUISE_UPSTREAM_SESSION_POOL_H
 #define GUISE_UPSTREAM_SESSION_POOL_H
 
-#include "exchange/session.h"
+#include "upstream/idle_share.h"
 
 struct session_pool;
 typedef void session_pool_empty_fn(struct session_pool *pool);
 typedef void session_pool_room_fn(struct session_pool *pool); /* nothing may be taken or closed inside */
 
-/* Idle sessions of many pools, the one that is idle for longest first: it goes when there are too many. */
-struct session_rest {
-	struct link all; /* session.rest */
-	uint32_t count, most;
-};
-
 struct session_pool {
 	struct worker *worker;
-	struct link ready;         /* sessions with room: those on which exchanges run, then idle ones */
-	uint32_t busy_count;       /* of them: exchanges run, or one was just taken */
-	uint32_t idle_count;       /* of them: nothing runs */
-	uint32_t keep;             /* idle ones at most */
-	uint32_t open;             /* all, with room or without */
-	struct session_rest *rest; /* shared with other pools; may be NULL */
+	struct link ready;        /* sessions with room: those on which exchanges run, then idle ones */
+	uint32_t busy_count;      /* of them: exchanges run, or one was just taken */
+	uint32_t idle_count;      /* of them: nothing runs */
+	uint32_t keep;            /* idle ones at most */
+	uint32_t open;            /* all, with room or without */
+	struct idle_share *share; /* of all that are idle, together with other pools; may be NULL */
 	session_pool_empty_fn *on_empty; /* the last session has ended; may be NULL */
 	session_pool_room_fn *on_room;   /* a session has room that had none, or is idle; may be NULL */
 };
@@ -49,6 +43,9 @@ struct session *session_pool_take(struct session_pool *pool);
 
 /* A session that was opened with session_pool_owner_ops belongs to the pool from now on, and is taken. */
 void session_pool_add(struct session_pool *pool, struct session *session);
+
+/* The session, on which an exchange runs or is about to, is the pool's no more: whoever calls keeps it, with owner_ops of its own. The pool may be gone afterwards. */
+void session_pool_give_up(struct session_pool *pool, struct session *session);
 
 /*
  * For a session that was just added and that many may use: offer it, take this very one as often as it has room (false: it has none,

@@ -188,10 +188,15 @@ static void test_origins_come_and_go(void **state)
 	assert_int_equal(origins()->count, 0);
 }
 
-/* Idle connections of all clients together: the one at rest for longest goes, and its origin with it. */
+static struct idle_shares *shares(void)
+{
+	return &upstream_room(&stage.worker)->origins.idle;
+}
+
+/* Idle connections of all clients together: where nobody has more than another, the one at rest for longest goes, and its origin with it. */
 static void test_origins_at_rest_are_bounded(void **state)
 {
-	upstream_room(&stage.worker)->origins.rest.most = 2;
+	shares()->most = 2;
 	for (unsigned i = 0; i < 3; i++)
 		ask(i, true);
 	answer(0, "");
@@ -202,10 +207,46 @@ static void test_origins_at_rest_are_bounded(void **state)
 	assert_true(stage.servers[0].ended);
 	assert_false(stage.servers[1].ended);
 	say(&stage.clients[1], "GET http://10.2.0.1/ HTTP/1.1\r\nHost: 10.2.0.1\r\n\r\n");
-	assert_int_equal(upstream_room(&stage.worker)->origins.rest.count, 1);
+	assert_int_equal(shares()->count, 1);
 	stage_peer_close(&stage.servers[2]);
 	stage_turns(&stage, 2);
-	assert_int_equal(upstream_room(&stage.worker)->origins.rest.count, 0);
+	assert_int_equal(shares()->count, 0);
+}
+
+/* A client asks for this port of the same server. */
+static void ask_port(unsigned who, unsigned port)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "GET http://10.2.0.1:%u/ HTTP/1.1\r\nHost: 10.2.0.1:%u\r\n\r\n", port,
+		 port);
+	say(&stage.clients[who], text);
+	answer(stage.server_count - 1, "");
+}
+
+/* Who opens much loses what it has opened itself, and nobody else anything. */
+static void test_many_idle_ones_of_one_client_cost_the_others_nothing(void **state)
+{
+	shares()->most = 8;
+	ask(1, true);
+	answer(0, "");
+	ask(2, true);
+	answer(1, "");
+	assert_true(stage_connect(&stage, 3, 0));
+	for (unsigned i = 0; i < 20; i++)
+		ask_port(3, 8000 + i);
+	assert_int_equal(shares()->count, 8);
+	assert_false(stage.servers[0].ended);
+	assert_false(stage.servers[1].ended);
+	for (unsigned i = 0; i < 20; i++)
+		assert_int_equal(stage.servers[2 + i].ended, i < 14);
+	/* The others get theirs, until there is as much for each. */
+	for (unsigned i = 0; i < 5; i++)
+		ask_port(1, 8000 + i);
+	assert_int_equal(shares()->count, 8);
+	assert_false(stage.servers[1].ended);
+	assert_int_equal(shares()->highest, 4);
+	assert_int_equal(upstream_room(&stage.worker)->origins.partitions.count, 3);
 }
 
 static void test_worker_ends_with_connections_at_rest(void **state)
@@ -260,6 +301,63 @@ static void test_keys_of_origins(void **state)
 	assert_true(stage.servers[0].ended);
 }
 
+static struct origin_place place_of(const struct address *client, struct span user, const void *accounts)
+{
+	return (struct origin_place){.client = client,
+				     .user = user,
+				     .accounts = accounts,
+				     .host = SPAN("10.2.0.1"),
+				     .port = 80,
+				     .via = PARENT_NONE,
+				     .exit = RULE_NONE};
+}
+
+/* Opens a connection for one and takes it for the other, who is the same client, or is not. */
+static void expect_shared(struct origin_place one, struct origin_place other, bool shared)
+{
+	static const struct h1_client_settings settings = {.idle = 1000};
+	int ends[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+	struct address peer = {.family = ADDRESS_V4, .ip = {10, 2, 0, 1}, .port = 80};
+	struct conn *conn = conn_open(&stage.worker, ends[0], &peer, NULL, NULL);
+	assert_non_null(conn);
+	struct session *session = origin_adopt(&stage.worker, &one, conn, &settings);
+	assert_non_null(session);
+	session->owner_ops->on_ready(session);
+	struct session *taken = origin_take(&stage.worker, &other);
+	assert_ptr_equal(taken, shared ? session : NULL);
+	session_discard(session);
+	stage_turns(&stage, 2);
+	assert_int_equal(origins()->count, 0);
+	assert_int_equal(upstream_room(&stage.worker)->origins.partitions.count, 0);
+	close(ends[1]);
+}
+
+/* A client is a user wherever from, else an address, of IPv6 the /64. */
+static void test_who_is_a_client(void **state)
+{
+	struct address v4 = {.family = ADDRESS_V4, .ip = {10, 1, 0, 1}, .port = 5};
+	struct address v4_other = {.family = ADDRESS_V4, .ip = {10, 1, 0, 2}, .port = 5};
+	struct address mapped = {.family = ADDRESS_V6, .ip = {[10] = 0xff, 0xff, 10, 1, 0, 1}};
+	struct address v6 = {.family = ADDRESS_V6, .ip = {0x20, 1, 0xd, 0xb8, [7] = 1, [15] = 1}};
+	struct address v6_near = {.family = ADDRESS_V6, .ip = {0x20, 1, 0xd, 0xb8, [7] = 1, [8] = 9, [15] = 7}};
+	struct address v6_far = {.family = ADDRESS_V6, .ip = {0x20, 1, 0xd, 0xb8, [7] = 2, [15] = 1}};
+	struct span none = {0}, ann = SPAN("ann"), bob = SPAN("bob");
+	int here, there; /* accounts: only which they are counts */
+
+	expect_shared(place_of(&v4, none, NULL), place_of(&v4, none, NULL), true);
+	expect_shared(place_of(&v4, none, NULL), place_of(&mapped, none, NULL), true);
+	expect_shared(place_of(&v4, none, NULL), place_of(&v4, none, &here), true);
+	expect_shared(place_of(&v4, none, NULL), place_of(&v4_other, none, NULL), false);
+	expect_shared(place_of(&v6, none, NULL), place_of(&v6_near, none, NULL), true);
+	expect_shared(place_of(&v6, none, NULL), place_of(&v6_far, none, NULL), false);
+	expect_shared(place_of(&v4, ann, &here), place_of(&v6_far, ann, &here), true);
+	expect_shared(place_of(&v4, ann, &here), place_of(&v4, ann, &there), false);
+	expect_shared(place_of(&v4, ann, &here), place_of(&v4, bob, &here), false);
+	expect_shared(place_of(&v4, ann, &here), place_of(&v4, none, &here), false);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -274,6 +372,8 @@ int main(void)
 		TEST(test_drain),
 		TEST(test_origins_come_and_go),
 		TEST(test_origins_at_rest_are_bounded),
+		TEST(test_many_idle_ones_of_one_client_cost_the_others_nothing),
+		TEST(test_who_is_a_client),
 		TEST(test_worker_ends_with_connections_at_rest),
 		TEST(test_keys_of_origins),
 	};

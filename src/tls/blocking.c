@@ -3,6 +3,7 @@
  */
 #include "tls/blocking.h"
 
+#include "core/deadline.h"
 #include "net/address.h"
 #include "tls/authority_internal.h"
 #include "tls/client_hello.h"
@@ -17,7 +18,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <time.h>
 
 enum {
 	RECORD_HEADER = 5,
@@ -41,33 +41,6 @@ struct tls_blocking {
 	const char *why; /* static, where the handshake failed for a reason of ours */
 };
 
-static uint64_t now_ms(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
-}
-
-/* False: the deadline, or errno. */
-static bool wait_for(int fd, short events, uint64_t deadline)
-{
-	for (;;) {
-		struct pollfd poll_fd = {.fd = fd, .events = events};
-		uint64_t now = now_ms();
-		uint64_t left = deadline > now ? deadline - now : 0;
-		int ready = poll(&poll_fd, 1, left > INT_MAX ? INT_MAX : (int)left);
-
-		if (ready > 0)
-			return true;
-		if (ready < 0 && errno == EINTR)
-			continue;
-		if (ready == 0)
-			errno = ETIMEDOUT;
-		return false;
-	}
-}
-
 /* After a call of OpenSSL's that did not do it: true, once it can be tried again. False: errno tells. */
 static bool again(struct tls_blocking *tls, int result, uint64_t deadline)
 {
@@ -75,9 +48,9 @@ static bool again(struct tls_blocking *tls, int result, uint64_t deadline)
 
 	switch (SSL_get_error(tls->ssl, result)) {
 	case SSL_ERROR_WANT_READ:
-		return wait_for(tls->fd, POLLIN, deadline);
+		return deadline_wait(tls->fd, POLLIN, deadline);
 	case SSL_ERROR_WANT_WRITE:
-		return wait_for(tls->fd, POLLOUT, deadline);
+		return deadline_wait(tls->fd, POLLOUT, deadline);
 	case SSL_ERROR_SYSCALL:
 		errno = system ? system : ECONNRESET;
 		return false;
@@ -386,7 +359,7 @@ size_t tls_blocking_peek(int fd, uint8_t *out, size_t size, uint64_t deadline)
 		bool end;
 
 		if (setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof(low)) != 0 ||
-		    !wait_for(fd, POLLIN | POLLRDHUP, deadline))
+		    !deadline_wait(fd, POLLIN | POLLRDHUP, deadline))
 			break;
 		got = recv(fd, out, size, MSG_PEEK | MSG_DONTWAIT);
 		if (got <= 0)

@@ -13,6 +13,12 @@ bool digest_sha1(struct span bytes, uint8_t out[SHA1_BYTES])
 	return EVP_Digest(bytes.at, bytes.len, out, &len, EVP_sha1(), NULL) == 1 && len == SHA1_BYTES;
 }
 
+bool digest_sha256(struct span bytes, uint8_t out[SHA256_BYTES])
+{
+	unsigned len = 0;
+	return EVP_Digest(bytes.at, bytes.len, out, &len, EVP_sha256(), NULL) == 1 && len == SHA256_BYTES;
+}
+
 /* One context with the key in it, which is copied for each message. */
 struct digest_mac *digest_mac_new(const uint8_t key[DIGEST_MAC_KEY])
 {

@@ -6,10 +6,11 @@
 
 #include "core/span.h"
 
-enum { SHA1_BYTES = 20, DIGEST_MAC_KEY = 32, DIGEST_MAC = 32 };
+enum { SHA1_BYTES = 20, SHA256_BYTES = 32, DIGEST_MAC_KEY = 32, DIGEST_MAC = 32 };
 
 /* False: the library has none (a FIPS provider). */
 WARN_UNUSED bool digest_sha1(struct span bytes, uint8_t out[SHA1_BYTES]);
+WARN_UNUSED bool digest_sha256(struct span bytes, uint8_t out[SHA256_BYTES]);
 
 /* HMAC-SHA-256 (RFC 2104) with one key. Any number of threads may ask at once. */
 struct digest_mac;

@@ -214,22 +214,28 @@ static const char *check_login(const struct parent_server *server)
 }
 
 /* RFC 7617 2. */
-static void make_authorization(struct compile *compile, struct parent_server *server)
+static const char *make_authorization(struct parent_server *server, struct arena *arena)
 {
 	static const struct span basic = SPAN("Basic ");
 	const struct span parts[] = {server->user, SPAN(":"), server->password};
 
 	if (!parent_speaks_http(server) || server->user.len == 0)
-		return;
-	struct span plain = arena_join(compile->arena, parts, ARRAY_LENGTH(parts));
-	char *text = arena_alloc(compile->arena, basic.len + base64_length(plain.len));
-	if (!plain.at || !text) {
-		compile->out_of_memory = true;
-		return;
-	}
+		return NULL;
+	struct span plain = arena_join(arena, parts, ARRAY_LENGTH(parts));
+	char *text = arena_alloc(arena, basic.len + base64_length(plain.len));
+	if (!plain.at || !text)
+		return "out of memory";
 	memcpy(text, basic.at, basic.len);
 	base64_encode(plain, text + basic.len);
 	server->authorization = span_make(text, basic.len + base64_length(plain.len));
+	return NULL;
+}
+
+const char *parent_login_prepare(struct parent_server *server, struct arena *arena)
+{
+	const char *why = check_login(server);
+
+	return why ? why : make_authorization(server, arena);
 }
 
 static void compile_server(struct compile *compile, struct parent_plan *plan, const struct setting_string *url)
@@ -243,7 +249,7 @@ static void compile_server(struct compile *compile, struct parent_plan *plan, co
 		server->password = credential(&settings->password);
 	}
 	if (!why)
-		why = check_login(server);
+		why = parent_login_prepare(server, compile->arena);
 	if (why) {
 		/* The text may hold a password: it is not repeated. */
 		diagnostics_error(compile->diagnostics, url->place, "\"servers\" of parent \"%.*s\": %s",
@@ -253,7 +259,6 @@ static void compile_server(struct compile *compile, struct parent_plan *plan, co
 	server->peer_name = settings->tls.name.len ?
 				    span_make(settings->tls.name.text, settings->tls.name.len) :
 				    server->host;
-	make_authorization(compile, server);
 	server->parent = (uint32_t)(plan - compile->plans->items);
 	server->index = compile->plans->server_count;
 	compile->plans->servers[compile->plans->server_count++] = server;

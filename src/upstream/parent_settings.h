@@ -87,6 +87,8 @@ const char *parent_check_name(const char *text, size_t len);
  * NULL, or why not (static text, which repeats nothing of the URL).
  */
 const char *parent_url_parse(struct span url, struct arena *arena, struct parent_server *server);
+/* From user and password, if there is a user: what its protocol says of them. NULL, or why it cannot (static text, which repeats nothing of them). */
+const char *parent_login_prepare(struct parent_server *server, struct arena *arena);
 
 /* Kinds to which Guise says what it wants over HTTP. */
 static inline bool parent_speaks_http(const struct parent_server *server)

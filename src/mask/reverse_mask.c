@@ -1,13 +1,9 @@
 /*
  * See reverse_mask.h.
  */
-#include "mask/reverse_mask.h"
+#include "mask/reverse_mask_internal.h"
 
-struct reverse_mask {
-	const struct inside *inside;
-	const struct leak_guard *leaks; /* from settings->leaks; NULL: none */
-	const struct sameness *same;    /* from settings->same; NULL: none */
-};
+#include "mask/sameness.h"
 
 bool reverse_mask_compile(const struct reverse_mask_settings *settings, const struct inside *inside,
 			  struct arena *arena, struct diagnostics *diagnostics,
@@ -24,8 +20,19 @@ bool reverse_mask_compile(const struct reverse_mask_settings *settings, const st
 		return false;
 	}
 	made->inside = inside;
+	if (!reverse_mask_compile_fields(made, settings, arena, diagnostics))
+		return false;
+	/* Last: it is what must be freed. */
+	if (!sameness_compile(&settings->same, arena, diagnostics, &made->same))
+		return false;
 	*mask = made;
 	return true;
+}
+
+void reverse_mask_free(const struct reverse_mask *mask)
+{
+	if (mask)
+		sameness_free(mask->same);
 }
 
 const struct leak_guard *reverse_mask_leaks(const struct reverse_mask *mask)

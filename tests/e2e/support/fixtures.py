@@ -30,6 +30,8 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(items):
     if items and not os.path.exists(binary()):
         pytest.exit(f"no binary at {binary()}: build it first, or set GUISE_BINARY", returncode=2)
+    share, _, shares = os.environ.get("GUISE_TEST_SHARE", "0/1").partition("/")
+    items[:] = items[int(share)::int(shares)]
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -39,7 +39,7 @@ struct reverse_mask_view {
 	struct log_ring *log;
 	struct told_names *told; /* NULL: nothing is said */
 	uint64_t now_ms;
-	struct span listener;
+	struct span listener, server_text;
 };
 
 /*

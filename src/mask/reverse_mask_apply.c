@@ -17,7 +17,7 @@ static COLD void say_dropped(const struct reverse_mask_view *view, struct span n
 {
 	log_say(view->log, LOG_INFO,
 		"%.*s: field \"%.*s\" of server %.*s is dropped; with \"mask: {keep: [%.*s]}\" it would pass",
-		SPAN_ARG(view->listener), SPAN_ARG(name), SPAN_ARG(view->server), SPAN_ARG(name));
+		SPAN_ARG(view->listener), SPAN_ARG(name), SPAN_ARG(view->server_text), SPAN_ARG(name));
 }
 
 static void drop(const struct reverse_mask_view *view, struct http_field *field)

@@ -136,11 +136,11 @@ static void proxy_on_trailers(struct exchange *x, struct http_fields *trailers, 
 	if (!p)
 		return;
 	if (p->listener->face == PROXY_REVERSE)
-		reverse_mask_beside(p, trailers, response);
+		reverse_mask_beside(x, p, trailers, response);
 	else if (response)
-		forward_hide_secrets(p, trailers);
+		forward_mask_beside(p, trailers);
 	else
-		forward_mask_trailers(p->listener->mask, trailers);
+		forward_mask_trailers(p->listener->mask, &x->client->address, trailers);
 }
 
 static void proxy_on_response(struct exchange *x)
@@ -148,6 +148,7 @@ static void proxy_on_response(struct exchange *x)
 	struct proxy_exchange *p = proxy_exchange(x);
 	bool good = true;
 
+	pinning_on_response(x, p);
 	if (p->listener->face == PROXY_REVERSE && !http_status_is_interim(x->response.status) &&
 	    hand_over_on_answer(x, p))
 		return;
@@ -158,9 +159,9 @@ static void proxy_on_response(struct exchange *x)
 		good = p->listener->face == PROXY_FORWARD ? forward_mask_response_of(x, p) :
 							    reverse_mask_response(x, p) && reverse_stick(x, p);
 	else if (p->listener->face == PROXY_REVERSE)
-		reverse_mask_beside(p, &x->response.fields, true);
+		reverse_mask_interim_of(x, p);
 	else
-		forward_hide_secrets(p, &x->response.fields);
+		forward_mask_beside(p, &x->response.fields);
 	if (!good) {
 		exchange_fail(x, &(struct error){.code = ERROR_MEMORY});
 		return;

@@ -39,7 +39,7 @@ struct proxy_listener {
 	struct span name;    /* of the proxy, in Proxy-Status and {name} */
 	struct span via;     /* in Via: tells this process from others, so that loops are seen */
 	enum log_format log_format;
-	enum log_addresses log_addresses; /* never AUTO */
+	bool log_queries; /* whole; else they are redacted */
 
 	/* before the first request */
 	bool servers_ask;          /* some group is told where clients connected to (PROXY protocol) */
@@ -51,6 +51,7 @@ struct proxy_listener {
 	/* reverse */
 	const struct router *router;
 	const struct forwarded_policy *forwarded;
+	struct told_names *told; /* fields that the mask has dropped, for the log; NULL: it says nothing */
 	bool pass_certificate; /* a client's verified certificate, to the server (RFC 9440) */
 
 	/* forward */
@@ -58,7 +59,7 @@ struct proxy_listener {
 	const struct guard_own *own;
 	const struct pac *pac;   /* NULL: none is served */
 	struct secrets *secrets; /* that rules may name; NULL: there are none */
-	enum forward_mask_kind mask;
+	const struct forward_mask *mask;
 	struct tls_trust *trust; /* by whom certificates of origins are signed; NULL: https targets are refused */
 	struct exits *exits;     /* of the process */
 	uint32_t exit;           /* by which connections leave where the rule names none; EXIT_NONE */

@@ -20,7 +20,7 @@ struct udp_tally;
 /* Of an exchange of a forward listener: who asks, for what, and by which rule. */
 struct forward_exchange {
 	struct span user; /* who has proved to be it; empty: nobody. In the arena, or the connection's */
-	bool by_network;  /* only the address says so: there may be others of that name, who are not to share anything */
+	bool by_network; /* only the address says so: there may be others of that name, who are not to share anything */
 	enum rule_scheme scheme;
 	struct verdict verdict; /* of the rules, as far as they could tell; final when connected */
 	struct span parent;     /* by which it went, as the configuration calls it, for logs; empty: none */
@@ -28,6 +28,7 @@ struct forward_exchange {
 	bool has_way;           /* chosen for the connection that is being made */
 	uint32_t exit; /* whose way that is, while way.bound or way.interface; else it means nothing */
 	struct address judged; /* looked up for its rule, which sends it through parents; family ADDRESS_NONE: none was */
+	bool tells_address;          /* its path or query holds the client's address: for logs */
 	bool secure;                 /* the target is spoken to over TLS: https, or what a secret asks for */
 	bool absolute;               /* the parent was asked as it is, and not for a tunnel */
 	bool by_address;             /* that was just found out */
@@ -60,6 +61,10 @@ struct proxy_exchange {
 	struct span server_text; /* of the current try, for logs */
 	bool reused;             /* the try is on a connection that had served before */
 	bool fresh;              /* the next one must not be */
+	struct session *session; /* of the current try; means something only while x->up is there */
+	bool authorization;      /* the request has credentials for the server */
+	bool binding;            /* of a kind that authenticates the connection */
+	bool pinned;             /* what was said holds for that connection alone: there is no other try */
 	union {
 		struct path up_path;        /* forward */
 		struct hand_over hand_over; /* reverse, tcp */
@@ -128,8 +133,13 @@ WARN_UNUSED bool reverse_stick(struct exchange *x, struct proxy_exchange *p);
 enum phase_result reverse_mask_request(struct exchange *x, struct proxy_exchange *p);
 /* Of an answer of a server: its final head. False: out of memory. */
 WARN_UNUSED bool reverse_mask_response(struct exchange *x, struct proxy_exchange *p);
-/* Interim heads, and trailers: what is hidden is hidden there too, nothing is added. */
-void reverse_mask_beside(struct proxy_exchange *p, struct http_fields *fields, bool response);
+/* Of an answer that the route itself gives. False: out of memory. */
+WARN_UNUSED bool reverse_mask_answer(struct exchange *x, struct proxy_exchange *p);
+/* Of any other answer of our own. False: out of memory. */
+WARN_UNUSED bool reverse_mask_error(const struct proxy_exchange *p, struct http_fields *fields);
+/* Interim heads of a server, and trailers: what is hidden is hidden there too, nothing is added. */
+void reverse_mask_interim_of(struct exchange *x, struct proxy_exchange *p);
+void reverse_mask_beside(struct exchange *x, struct proxy_exchange *p, struct http_fields *trailers, bool response);
 
 /* forward.c */
 /* What the rules are asked. `address`: NULL while it is not known; borrowed. */
@@ -142,7 +152,10 @@ struct address forward_literal(const struct http_head *request);
 struct error forward_refusal(struct proxy_exchange *p, const struct guard_verdict *verdict);
 /* By both gates for a literal address; by the first alone for a name, whose addresses are judged when they are known. */
 struct guard_verdict forward_judge(const struct exchange *x, const struct proxy_exchange *p);
+/* Of an answer of a server: its final head. False: out of memory. */
 WARN_UNUSED bool forward_mask_response_of(struct exchange *x, struct proxy_exchange *p);
+/* Interim heads, and trailers of a response: what is hidden is hidden there too, nothing is added. */
+void forward_mask_beside(const struct proxy_exchange *p, struct http_fields *fields);
 
 /* intercept.c: of listeners that intercept. Instead of the phase of the same name */
 enum phase_result intercept_target(struct exchange *x, struct proxy_exchange *p);
@@ -222,6 +235,17 @@ void forward_cancel(struct proxy_exchange *p); /* waits for nothing any more */
 /* tcp.c */
 /* At the server of the ticket: a connection. */
 void tcp_try(struct exchange *x, struct proxy_exchange *p);
+
+/* pinning.c: connections that servers authenticate (exchange/pin.h) */
+/* Before a connection is looked for: what the credentials are, as servers see them. */
+void pinning_on_request(const struct exchange *x, struct proxy_exchange *p);
+/* The exchange is about to be sent on this session, which was opened for it. */
+void pinning_on_session(const struct exchange *x, struct proxy_exchange *p, struct session *session);
+/* A head of the server has come, as it has sent it. */
+void pinning_on_response(const struct exchange *x, struct proxy_exchange *p);
+/* True: the client's connection ends as the server's did, without an answer, and no other try follows. */
+WARN_UNUSED bool pinning_on_failed(struct exchange *x, const struct proxy_exchange *p,
+				   const struct error *error);
 
 /* reply.c: answers of our own */
 void reply_begin(struct exchange *x, unsigned status);

@@ -145,7 +145,7 @@ static bool reply_error_fields(struct exchange *x, const struct proxy_exchange *
 	if (!status.at || !http_fields_add_known(fields, HTTP_FIELD_PROXY_STATUS, status) ||
 	    !http_fields_add_known(fields, HTTP_FIELD_CONTENT_TYPE, span_of(reply_types[form])) ||
 	    !http_fields_add_known(fields, HTTP_FIELD_CACHE_CONTROL, SPAN("no-store")) ||
-	    !tls_policy_response(x, p, fields))
+	    !tls_policy_response(x, p, fields) || !reverse_mask_error(p, fields))
 		return false;
 	if (error_status(error) == 407 && !http_fields_add_known(fields, HTTP_FIELD_PROXY_AUTHENTICATE,
 								 accounts_challenge(x->service->accounts)))

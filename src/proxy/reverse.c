@@ -6,6 +6,7 @@
 #include "proxy/proxy_internal.h"
 #include "proxy/sticky.h"
 #include "route/split.h"
+#include "upstream/pinned.h"
 
 /* ---- phases ---- */
 
@@ -99,7 +100,7 @@ static enum phase_result reverse_answer(struct exchange *x, struct proxy_exchang
 		good = reply_redirect(x, p);
 		break;
 	}
-	if (!good || !reverse_mask_response(x, p))
+	if (!good || !reverse_mask_answer(x, p))
 		return phase_fail(x, ERROR_MEMORY, NULL);
 	exchange_reply(x, body);
 	return PHASE_DONE;
@@ -144,6 +145,7 @@ static void reverse_send(struct exchange *x, struct proxy_exchange *p, struct se
 		return;
 	}
 	x->request.authority = reverse_host(p, server);
+	pinning_on_session(x, p, session);
 	exchange_set_up(x, stream);
 }
 
@@ -172,18 +174,31 @@ static const struct acquire_ops reverse_acquire_ops = {
 	.on_failed = reverse_on_no_session,
 };
 
-/* An upgrade, if HTTP/1.1 may be spoken: few servers know any over HTTP/2 (RFC 9113 8.6, RFC 8441). */
-static bool reverse_needs_http1(const struct exchange *x, const struct upstream_group *group)
+/*
+ * If HTTP/1.1 may be spoken: an upgrade, few servers know any over HTTP/2 (RFC 9113 8.6, RFC 8441), and what authenticates a connection, which means little where many
+ * exchanges share one.
+ */
+static bool reverse_needs_http1(const struct exchange *x, const struct proxy_exchange *p,
+				const struct upstream_group *group)
 {
-	return x->request.protocol.len > 0 && group->settings->http == UPSTREAM_HTTP_AUTO;
+	return (x->request.protocol.len > 0 || p->binding) && group->settings->http == UPSTREAM_HTTP_AUTO;
+}
+
+/* The client's own connection to the server, or one of all clients; not for what has to be said to one that nobody else is given. */
+static struct session *reverse_reuse(const struct exchange *x, const struct proxy_exchange *p,
+				     struct upstream_server *server, bool http1)
+{
+	struct session *session = p->fresh ? NULL : upstream_take_pinned(server, x->client->pins);
+
+	return session || p->fresh || p->binding || http1 ? session : session_pool_take(&server->pool);
 }
 
 void reverse_try(struct exchange *x, struct proxy_exchange *p)
 {
 	struct hand_over *hand = &p->hand_over;
 	struct upstream_server *server = hand->ticket.server;
-	bool http1 = server->speaks != UPSTREAM_SPEAKS_HTTP1 && reverse_needs_http1(x, hand->group);
-	struct session *session = p->fresh || http1 ? NULL : session_pool_take(&server->pool);
+	bool http1 = server->speaks != UPSTREAM_SPEAKS_HTTP1 && reverse_needs_http1(x, p, hand->group);
+	struct session *session = reverse_reuse(x, p, server, http1);
 
 	p->reused = session != NULL;
 	if (session) {
@@ -194,7 +209,8 @@ void reverse_try(struct exchange *x, struct proxy_exchange *p)
 		.kind = http1 ? ACQUIRE_HTTP1 : ACQUIRE_SESSION,
 		.source = &p->origin.client,
 		.destination = &x->client->local,
-		.fresh = p->fresh,
+		.fresh = p->fresh || p->binding,
+		.alone = p->binding,
 		.began_us = &hand->ticket.began_us,
 	};
 	if (!acquire_start(&hand->acquire, &reverse_acquire_ops, hand->group, server, &wish))
@@ -203,6 +219,7 @@ void reverse_try(struct exchange *x, struct proxy_exchange *p)
 
 static enum phase_result reverse_hand_over(struct exchange *x, struct proxy_exchange *p)
 {
+	pinning_on_request(x, p);
 	mirror_begin(x, p);
 	hand_over_begin(x, p, upstream_group(x->worker, p->group));
 	return PHASE_DONE;

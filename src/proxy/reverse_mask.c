@@ -2,6 +2,7 @@
  * The mask of the reverse face, as exchanges meet it: what servers are told, and what clients learn of what servers say. On the exchange's
  * worker.
  */
+#include "http/target.h"
 #include "proxy/proxy_internal.h"
 
 enum phase_result reverse_mask_request(struct exchange *x, struct proxy_exchange *p)
@@ -32,24 +33,116 @@ enum phase_result reverse_mask_request(struct exchange *x, struct proxy_exchange
 	return PHASE_NEXT;
 }
 
-bool reverse_mask_response(struct exchange *x, struct proxy_exchange *p)
-{
-	struct template_context context = proxy_template_context(x, p);
+/* ---- answers ---- */
 
-	return tls_policy_response(x, p, &x->response.fields) &&
-	       edits_apply(p->match.route->response, &x->response.fields, &context);
+/*
+ * Whether what the client says that it asks for may be said to others: a name that the route declares, with the port that it connected to, the scheme's own, or one that a hop
+ * vouches for which is believed. References to anything else become relative, and so lead where the client is.
+ */
+static bool asked_is_checked(const struct exchange *x, const struct proxy_exchange *p)
+{
+	const struct http_authority *asked = &x->request.host;
+
+	if (!p->match.route->declares_host || asked->host.len == 0)
+		return false;
+	return asked->port == 0 || asked->port == http_scheme_port(p->origin.scheme) ||
+	       asked->port == x->client->local.port ||
+	       forwarded_trusts(p->listener->forwarded, &x->client->address);
 }
 
-/* Heads and trailers beside the final head: what the route hides is hidden there too, nothing is added. */
-void reverse_mask_beside(struct proxy_exchange *p, struct http_fields *fields, bool response)
+static struct reverse_mask_view mask_view(const struct exchange *x, const struct proxy_exchange *p)
+{
+	const struct fleet_server *server = p->hand_over.named->fleet;
+	struct reverse_mask_view view = {
+		.server = server->host,
+		.server_text = p->server_text,
+		.server_port = server->port,
+		.server_secure = p->hand_over.group->settings->tls.place.line != 0,
+		.asked = &x->request.host,
+		.authority = p->authority,
+		.checked = asked_is_checked(x, p),
+		.scheme = p->origin.scheme,
+		.log = x->worker->log,
+		.told = p->listener->told,
+		.now_ms = x->worker->loop.now,
+		.listener = p->listener->text,
+	};
+
+	if (server->address.family == ADDRESS_V4 || server->address.family == ADDRESS_V6)
+		view.address = &server->address;
+	if (!span_equal(x->request.authority, p->authority))
+		view.said = x->request.authority;
+	(void)route_replaces_prefix(&p->match, &view.from, &view.to);
+	return view;
+}
+
+bool reverse_mask_response(struct exchange *x, struct proxy_exchange *p)
 {
 	const struct route *route = p->match.route;
+	struct template_context context = proxy_template_context(x, p);
 
-	if (!route)
-		return;
-	edits_hide(response ? route->response : route->request, fields);
-	if (!response) {
-		forwarded_drop(fields);
-		tls_policy_drop(fields, false);
+	if (route->mask) {
+		struct reverse_mask_view view = mask_view(x, p);
+		if (!reverse_mask_head(route->mask, &view, &x->response))
+			return false;
 	}
+	return tls_policy_response(x, p, &x->response.fields) &&
+	       edits_apply(route->response, &x->response.fields, &context);
+}
+
+bool reverse_mask_answer(struct exchange *x, struct proxy_exchange *p)
+{
+	const struct route *route = p->match.route;
+	struct template_context context = proxy_template_context(x, p);
+
+	return reverse_mask_error(p, &x->response.fields) && tls_policy_response(x, p, &x->response.fields) &&
+	       edits_apply(route->response, &x->response.fields, &context);
+}
+
+bool reverse_mask_error(const struct proxy_exchange *p, struct http_fields *fields)
+{
+	const struct reverse_mask *mask = p->listener->face != PROXY_REVERSE ? NULL :
+					  p->match.route                     ? p->match.route->mask :
+									       router_mask(p->listener->router);
+
+	return !mask || reverse_mask_own(mask, fields);
+}
+
+void reverse_mask_interim_of(struct exchange *x, struct proxy_exchange *p)
+{
+	const struct reverse_mask *mask = p->match.route->mask;
+
+	if (mask) {
+		struct reverse_mask_view view = mask_view(x, p);
+		if (!reverse_mask_interim(mask, &view, &x->response))
+			x->response.fields.count = 0; /* out of memory: nothing is said rather than too much */
+	}
+	edits_hide(p->match.route->response, &x->response.fields);
+}
+
+static void mask_response_trailers(const struct exchange *x, struct proxy_exchange *p,
+				   struct http_fields *trailers)
+{
+	const struct reverse_mask *mask = p->match.route->mask;
+
+	if (mask && p->hand_over.named) {
+		struct reverse_mask_view view = mask_view(x, p);
+		if (!reverse_mask_trailers(mask, &view, trailers))
+			trailers->count = 0;
+	}
+	edits_hide(p->match.route->response, trailers);
+}
+
+void reverse_mask_beside(struct exchange *x, struct proxy_exchange *p, struct http_fields *trailers,
+			 bool response)
+{
+	if (!p->match.route)
+		return;
+	if (response) {
+		mask_response_trailers(x, p, trailers);
+		return;
+	}
+	edits_hide(p->match.route->request, trailers);
+	forwarded_drop(trailers);
+	tls_policy_drop(trailers, false);
 }

@@ -242,3 +242,14 @@ bool route_rewrite(const struct route_match *match, const struct http_head *head
 	pieces.after = rest_of(rewrite, raw, match->path);
 	return assemble(rewrite, NULL, &pieces, scratch, path, error);
 }
+
+bool route_replaces_prefix(const struct route_match *match, struct span *from, struct span *to)
+{
+	const struct rewrite *rewrite = match->route->rewrite;
+
+	if (!rewrite || rewrite->pattern || !span_starts_with(match->path, rewrite->from))
+		return false;
+	*from = rewrite->from;
+	*to = rewrite->parts[0].text; /* all of it: without a pattern there are no groups */
+	return true;
+}

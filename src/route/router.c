@@ -219,6 +219,7 @@ static bool compile_route(struct router *router, const struct route_settings *se
 	route->body_limit = settings->limits.body;
 	route->conditions = conditions;
 	good = conditions_compile(settings, context, &router->patterns, conditions);
+	route->declares_host = settings->host.count > 0;
 	good = compile_action(settings, context, route) && good;
 	good = compile_mirror(settings, context, route) && good;
 	good = compile_set_host(settings, context, route) && good;
@@ -270,13 +271,13 @@ struct router *router_compile(const struct reverse_settings *settings, const str
 	router->routes = arena_zalloc(context->arena, settings->routes.count, sizeof(*router->routes));
 	if (!router->routes)
 		goto memory;
+	router->count = settings->routes.count;
 	for (size_t i = 0; i < settings->routes.count; i++) {
 		router->routes[i].index = (uint32_t)i;
 		good = compile_route(router, &items[i], context, &router->routes[i]) && good;
 	}
 	if (!good)
 		goto fail;
-	router->count = settings->routes.count;
 	for (size_t i = 0; i < router->count; i++) {
 		if (!route_index_add(&router->index, router->routes[i].conditions, (uint32_t)i))
 			goto memory;
@@ -295,8 +296,17 @@ void router_free(struct router *router)
 {
 	if (!router)
 		return;
+	for (size_t i = 0; i < router->count; i++)
+		if (router->routes[i].mask != router->mask)
+			reverse_mask_free(router->routes[i].mask);
+	reverse_mask_free(router->mask);
 	route_index_fini(&router->index);
 	pattern_list_free(&router->patterns);
+}
+
+const struct reverse_mask *router_mask(const struct router *router)
+{
+	return router->mask;
 }
 
 size_t router_count(const struct router *router)

@@ -48,6 +48,7 @@ struct route {
 	struct span host;                       /* ROUTE_HOST_FIXED: what Host says */
 	const struct edits *request, *response; /* NULL: nothing to edit */
 	const struct reverse_mask *mask;        /* its own, or the listener's; NULL: none */
+	bool declares_host; /* it has `host`: what the client asked for is a name that the configuration knows */
 	uint64_t body_limit;                    /* bytes; 0 = the process's limit; UINT64_MAX = none */
 	const struct rewrite *rewrite;          /* NULL: the path goes as it came */
 	const struct conditions *conditions;    /* the matcher's own */
@@ -91,6 +92,15 @@ WARN_UNUSED bool router_match(const struct router *router, const struct http_hea
  */
 WARN_UNUSED bool route_rewrite(const struct route_match *match, const struct http_head *head,
 			       struct arena *scratch, struct span *path, struct error *error);
+
+/*
+ * Whether the path of this request has a plain prefix replaced on its way to the server: `from` by `to`, both beginning with "/". For references
+ * in the answer.
+ */
+bool route_replaces_prefix(const struct route_match *match, struct span *from, struct span *to);
+
+/* The listener's mask, for answers to what no route takes; NULL: none. */
+const struct reverse_mask *router_mask(const struct router *router);
 
 size_t router_count(const struct router *router);
 const struct route *router_at(const struct router *router, size_t index); /* index < router_count */

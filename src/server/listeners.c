@@ -27,6 +27,17 @@ static enum log_addresses log_addresses_of(const struct server *server, enum pro
 	return face == PROXY_FORWARD ? LOG_ADDRESSES_TRUNCATED : LOG_ADDRESSES_FULL;
 }
 
+/* What the workers' keys begin with; it is wiped as soon as they have it. */
+static void client_log_prepare(struct server *server)
+{
+	const struct log_settings *settings = &server->snapshot->settings.log;
+
+	if (settings->addresses != LOG_ADDRESSES_HASH)
+		return;
+	server->client_log.period_ms = settings->hash_rotation;
+	random_secret(server->client_log.key, sizeof(server->client_log.key));
+}
+
 static const enum proxy_face faces[] = {
 	[SNAPSHOT_FORWARD] = PROXY_FORWARD,
 	[SNAPSHOT_REVERSE] = PROXY_REVERSE,
@@ -54,6 +65,7 @@ static void listener_prepare(struct server *server, struct bound *bound)
 			    .timeouts = &settings->timeouts,
 			    .scheme = origin->tls ? SPAN("https") : SPAN("http"),
 			    .local = bound->address,
+			    .log_addresses = log_addresses_of(server, face),
 			    .accounts = user_files_accounts(server, origin),
 			    .owner = &bound->listener},
 		.face = face,
@@ -62,12 +74,13 @@ static void listener_prepare(struct server *server, struct bound *bound)
 		.name = span_make(settings->name.text, settings->name.len),
 		.via = span_of(bound->via),
 		.log_format = (enum log_format)settings->log.format,
-		.log_addresses = log_addresses_of(server, face),
+		.log_queries = settings->log.queries == LOG_QUERIES_FULL,
 		.servers_ask = servers_ask(server->snapshot),
 		.http2 = origin->http2,
 		.proxy_protocol = &origin->proxy_protocol,
 		.router = origin->router,
 		.forwarded = &origin->forwarded,
+		.told = &bound->told,
 		.rules = origin->rules,
 		.own = &server->own,
 		.secrets = server->secrets,
@@ -124,6 +137,7 @@ bool listeners_prepare(struct server *server)
 {
 	const struct snapshot *snapshot = server->snapshot;
 
+	client_log_prepare(server);
 	server->exits = exits_new(&server->arena, snapshot->exits, snapshot->settings.exits.count);
 	if (!user_files_init(server) || !secret_files_init(server) || !server->exits ||
 	    !allowances_prepare(server) || !own_prepare(server))

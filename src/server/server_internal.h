@@ -27,6 +27,7 @@ struct bound {
 	struct address address; /* with its real port */
 	char text[ADDRESS_TEXT + 1];
 	char via[NAME_MOST];
+	struct told_names told; /* fields that a mask has dropped; any thread */
 	int *sockets;
 	bool shared; /* one socket for all workers */
 };
@@ -84,6 +85,7 @@ struct server {
 	struct server_worker *workers;
 	unsigned worker_count;
 	struct control *control;
+	struct client_log_start client_log; /* period_ms 0: no log has hashes */
 	atomic_uint running; /* workers that have not ended */
 };
 

@@ -15,7 +15,7 @@ struct inside_host {
 
 struct inside {
 	struct arena *arena;
-	struct map hosts; /* by inside_host.host; of several with one host, the first */
+	struct map hosts; /* by inside_host.host */
 	struct inside_host *first, **last;
 };
 
@@ -63,6 +63,8 @@ bool inside_add(struct inside *inside, struct span host, uint16_t port)
 
 	if (spelt.len == 0)
 		return true;
+	if (map_get(&inside->hosts, spelt))
+		return true;
 	entry = arena_zalloc(inside->arena, 1, sizeof(*entry));
 	spelt = arena_copy(inside->arena, spelt);
 	if (!entry || !spelt.at)
@@ -71,7 +73,7 @@ bool inside_add(struct inside *inside, struct span host, uint16_t port)
 	entry->port = port;
 	*inside->last = entry;
 	inside->last = &entry->next;
-	return map_get(&inside->hosts, spelt) || map_put(&inside->hosts, spelt, entry);
+	return map_put(&inside->hosts, spelt, entry);
 }
 
 bool inside_has(const struct inside *inside, struct span host)
@@ -80,4 +82,19 @@ bool inside_has(const struct inside *inside, struct span host)
 	struct span spelt = inside_spell(host, text);
 
 	return spelt.len > 0 && map_get(&inside->hosts, spelt);
+}
+
+const struct inside_host *inside_first(const struct inside *inside)
+{
+	return inside->first;
+}
+
+const struct inside_host *inside_next(const struct inside_host *host)
+{
+	return host->next;
+}
+
+struct span inside_host(const struct inside_host *host)
+{
+	return host->host;
 }

@@ -9,6 +9,7 @@
 #include "net/address.h"
 
 struct inside;
+struct inside_host;
 
 /* Empty. NULL: out of memory. */
 WARN_UNUSED struct inside *inside_new(struct arena *arena);
@@ -19,5 +20,11 @@ WARN_UNUSED bool inside_add(struct inside *inside, struct span host, uint16_t po
 
 /* Whether a reference to this host (without brackets, any case, a trailing dot or none) leads to one of the servers, whatever the port. */
 bool inside_has(const struct inside *inside, struct span host);
+
+/* Walks all hosts, each once: NULL behind the last. */
+const struct inside_host *inside_first(const struct inside *inside);
+const struct inside_host *inside_next(const struct inside_host *host);
+/* A name in lower case, without a dot at its end, or an address as RFC 5952 writes it. Lives as long as `inside`. */
+struct span inside_host(const struct inside_host *host);
 
 #endif

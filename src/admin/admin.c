@@ -390,7 +390,7 @@ static void admin_on_end(struct exchange *x)
 
 	if (!log_wants(x->worker->log, LOG_INFO))
 		return;
-	size_t len = address_format_ip(&x->client->address, text);
+	size_t len = client_log_text(x->worker, x->service->log_addresses, &x->client->address, text);
 	log_say(x->worker->log, LOG_INFO, "admin: %.*s %.*s from %.*s: %u", SPAN_ARG(x->request.method_text),
 		SPAN_ARG(http_path_only(x->request.path)), (int)len, text, x->response.status);
 }

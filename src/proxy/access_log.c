@@ -2,7 +2,6 @@
  * One line for each exchange, formatted straight into the worker's log ring. Nothing a peer sent can end a line or forge a member: what is not plain
  * ASCII is escaped.
  */
-#include "http/target.h"
 #include "proxy/hedge.h"
 #include "proxy/proxy_internal.h"
 #include "proxy/udp_internal.h"
@@ -111,36 +110,65 @@ static void line_count(struct line *line, struct span key, uint64_t value)
 
 static void line_address(struct line *line, const struct exchange *x, const struct proxy_exchange *p)
 {
-	struct address address = p->origin.client;
 	char text[ADDRESS_TEXT];
+	size_t len = client_log_text(x->worker, p->listener->service.log_addresses, &p->origin.client, text);
 
-	if (p->listener->log_addresses == LOG_ADDRESSES_NONE) {
-		line_byte(line, '-');
-		return;
-	}
-	if (p->listener->log_addresses == LOG_ADDRESSES_TRUNCATED)
-		address = address_truncate(&address);
-	line_text(line, span_make(text, address_format_ip(&address, text)));
+	line_text(line, span_make(text, len));
 }
 
-/* A host, or a target: a refused one may hold a user and a password (RFC 9110 4.2.4), which are nobody's to read. */
-static void line_place(struct line *line, struct span text)
+/* Where a query or a fragment begins, or the end. */
+static size_t place_end(struct span text)
 {
-	ptrdiff_t slashes = span_search(text, SPAN("://"));
-	size_t start = slashes < 0 || slashes > SCHEME_MOST ? 0 : (size_t)slashes + 3, at = start, end;
+	size_t end = 0;
 
-	for (end = start; end < text.len && text.at[end] != '/' && text.at[end] != '?'; end++)
+	while (end < text.len && text.at[end] != '?' && text.at[end] != '#')
+		end++;
+	return end;
+}
+
+/*
+ * What is not to be read of a place, which has no path before it, from `start` on: the user and the password that a refused target may hold (RFC 9110
+ * 4.2.4). Of one with a question mark before its "@", and nobody knows whether that is in the password, everything. How many bytes.
+ */
+static size_t place_user(struct span text, size_t start, bool whole)
+{
+	size_t end = start, at = start;
+
+	while (end < text.len && text.at[end] != '/' && text.at[end] != '?' && text.at[end] != '#') {
 		if (text.at[end] == '@')
 			at = end;
-	if (at > start && text.at[0] != '/') {
-		line_text(line, span_first(text, start));
-		line_byte(line, '*');
-		text = span_from(text, at);
+		end++;
 	}
-	line_text(line, text);
+	if (at == start && !whole && end < text.len && text.at[end] != '/' && span_find(text, '@') >= 0)
+		return end - start;
+	return at - start;
 }
 
-/* As the client asked; on forward listeners without the query, which is between it and the server; on tcp listeners the name, if any. */
+/*
+ * A host, a target, or a Referer. Users and passwords are nobody's to read; nor are queries, unless the administrator wants them: a mark says that there was
+ * one. What was refused may even have a fragment.
+ */
+static void line_place(struct line *line, const struct proxy_exchange *p, struct span text)
+{
+	ptrdiff_t slashes = span_search(text, SPAN("://"));
+	size_t start = slashes < 0 || slashes > SCHEME_MOST ? 0 : (size_t)slashes + 3;
+	bool whole = p->listener->log_queries;
+	size_t hidden = text.len && text.at[0] != '/' ? place_user(text, start, whole) : 0;
+
+	if (hidden) {
+		line_text(line, span_first(text, start));
+		line_byte(line, '*');
+		text = span_from(text, start + hidden);
+	}
+	size_t end = whole ? text.len : place_end(text);
+	line_text(line, span_first(text, end));
+	if (end < text.len) {
+		line_byte(line, text.at[end]);
+		line_byte(line, '*');
+	}
+}
+
+/* As the client asked; on tcp listeners the name, if any. */
 static void line_target(struct line *line, const struct exchange *x, const struct proxy_exchange *p)
 {
 	if (p->listener->face == PROXY_TCP) {
@@ -148,11 +176,11 @@ static void line_target(struct line *line, const struct exchange *x, const struc
 		return;
 	}
 	if (p->listener->face == PROXY_REVERSE) {
-		line_place(line, p->path);
+		line_place(line, p, p->path);
 		return;
 	}
 	if (x->request.method == HTTP_METHOD_CONNECT || http_version_is_socks(x->request.version)) {
-		line_place(line, p->authority);
+		line_place(line, p, p->authority);
 		return;
 	}
 	if (x->request.target_form == HTTP_TARGET_ABSOLUTE) {
@@ -160,7 +188,7 @@ static void line_target(struct line *line, const struct exchange *x, const struc
 		line_add(line, SPAN("://"));
 		line_text(line, p->authority);
 	}
-	line_place(line, http_path_only(p->path));
+	line_place(line, p, p->path);
 }
 
 static struct span protocol_name(const struct exchange *x)
@@ -324,7 +352,7 @@ static void line_request(struct line *line, const struct exchange *x, const stru
 	if (x->client->tls)
 		line_member(line, SPAN(",\"tls\":"), span_of(x->client->tls->version));
 	line_add(line, SPAN(",\"host\":\""));
-	line_place(line, p->authority);
+	line_place(line, p, p->authority);
 	line_byte(line, '"');
 }
 
@@ -372,19 +400,14 @@ static void line_json(struct line *line, const struct exchange *x, const struct 
 	line_add(line, SPAN("}\n"));
 }
 
-/* Apache's combined format, as nginx writes it: ADDRESS - USER [TIME] "REQUEST" STATUS BYTES "REFERER" "AGENT" */
-static void line_field(struct line *line, const struct exchange *x, enum http_field_id id)
+static struct span field_of(const struct exchange *x, enum http_field_id id)
 {
 	const struct http_field *field = http_fields_find(&x->request.fields, id);
 
-	line_add(line, SPAN(" \""));
-	if (field)
-		line_text(line, field->value);
-	else
-		line_byte(line, '-');
-	line_byte(line, '"');
+	return field ? field->value : SPAN("-");
 }
 
+/* Apache's combined format, as nginx writes it: ADDRESS - USER [TIME] "REQUEST" STATUS BYTES "REFERER" "AGENT" */
 static void line_combined(struct line *line, const struct exchange *x, const struct proxy_exchange *p)
 {
 	time_t seconds = (time_t)(x->worker->loop.wall_ms / 1000);
@@ -406,9 +429,11 @@ static void line_combined(struct line *line, const struct exchange *x, const str
 	line_number(line, x->response.status, 0);
 	line_byte(line, ' ');
 	line_number(line, x->response_body.total, 0);
-	line_field(line, x, HTTP_FIELD_REFERER);
-	line_field(line, x, HTTP_FIELD_USER_AGENT);
-	line_byte(line, '\n');
+	line_add(line, SPAN(" \""));
+	line_place(line, p, field_of(x, HTTP_FIELD_REFERER));
+	line_add(line, SPAN("\" \""));
+	line_text(line, field_of(x, HTTP_FIELD_USER_AGENT));
+	line_add(line, SPAN("\"\n"));
 }
 
 void access_log_write(const struct exchange *x, const struct proxy_exchange *p)

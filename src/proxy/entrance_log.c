@@ -17,33 +17,19 @@ static const struct {
 	[ENTRANCE_LATE] = {LOG_INFO, "that took too long to begin"},
 };
 
-/* As the access log may show it. */
-static void address_text(const struct entrance_tally *tally, char out[ADDRESS_TEXT + 1])
-{
-	struct address address = address_unmap(&tally->peer);
-	size_t len = 0;
-
-	if (tally->listener->log_addresses == LOG_ADDRESSES_TRUNCATED)
-		address = address_truncate(&address);
-	if (tally->listener->log_addresses == LOG_ADDRESSES_NONE)
-		out[len++] = '-';
-	else
-		len = address_format_ip(&address, out);
-	out[len] = '\0';
-}
-
 static void say(struct entrance_room *room, enum entrance_end end)
 {
 	struct entrance_tally *tally = &room->tallies[end];
-	char address[ADDRESS_TEXT + 1];
+	char address[ADDRESS_TEXT];
 
 	if (tally->count == 0)
 		return;
-	address_text(tally, address);
+	size_t len =
+		client_log_text(room->worker, tally->listener->service.log_addresses, &tally->peer, address);
 	log_say(room->worker->log, ends[end].level,
-		"closed %llu connection%s %s; the last one on %.*s, from %s: %s",
+		"closed %llu connection%s %s; the last one on %.*s, from %.*s: %s",
 		(unsigned long long)tally->count, tally->count == 1 ? "" : "s", ends[end].what,
-		SPAN_ARG(tally->listener->text), address, tally->text);
+		SPAN_ARG(tally->listener->text), (int)len, address, tally->text);
 	tally->count = 0;
 	tally->said = room->worker->loop.now;
 }

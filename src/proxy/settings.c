@@ -7,7 +7,8 @@
 
 static const char *const formats[] = {"json", "combined", NULL};
 static const char *const levels[] = {"error", "warning", "info", "debug", NULL};
-static const char *const addresses[] = {"auto", "full", "truncated", "none", NULL};
+static const char *const addresses[] = {"auto", "full", "truncated", "hash", "none", NULL};
+static const char *const queries[] = {"auto", "full", "redacted", NULL};
 
 /* Something without a slash is rather a misspelt word than a file beside wherever Guise was started. */
 static const char *check_output(const char *text, size_t len)
@@ -65,9 +66,31 @@ const struct setting log_rows[] = {
 		.offset = offsetof(struct log_settings, addresses),
 		.fallback = "auto",
 		.choices = addresses,
-		.summary = "How clients' addresses are logged: `full`, `truncated` (the first 24 bits of IPv4, 48 of IPv6), `none`, "
-			   "or `auto`: truncated on forward listeners, full on reverse listeners.",
+		.summary = "How clients' addresses are logged, wherever they are: `full`, `truncated` (the first 24 bits of IPv4, 48 of IPv6), "
+			   "`hash` (16 digits that stand for a client until the key changes; all of an IPv6 /64 is one), `none`, or `auto`: "
+			   "truncated on forward listeners, full on others ([logs.md](logs.md)).",
 		.example = "truncated",
+	},
+	{
+		.key = "hash_rotation",
+		.kind = SETTING_TIME,
+		.offset = offsetof(struct log_settings, hash_rotation),
+		.fallback = "1d",
+		.min = 1000,
+		.max = UINT64_C(366) * 24 * 3600 * 1000,
+		.summary = "How long one key of `addresses: hash` is in use, from the start on; then it is forgotten, and every client "
+			   "has another hash.",
+		.example = "1h",
+	},
+	{
+		.key = "queries",
+		.kind = SETTING_CHOICE,
+		.offset = offsetof(struct log_settings, queries),
+		.fallback = "auto",
+		.choices = queries,
+		.summary = "What logs say of the query of a target or of a Referer: `redacted`, that there was one (`?*`), or `full`. "
+			   "`auto` is `redacted`.",
+		.example = "full",
 	},
 	{.key = NULL},
 };

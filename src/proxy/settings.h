@@ -8,18 +8,19 @@
 
 /* In the order of the choices. log.level is an enum log_level (core/log.h). */
 enum log_format { LOG_FORMAT_JSON, LOG_FORMAT_COMBINED };
-enum log_addresses {
-	LOG_ADDRESSES_AUTO, /* truncated on forward listeners, full on reverse listeners */
-	LOG_ADDRESSES_FULL,
-	LOG_ADDRESSES_TRUNCATED, /* /24 and /48 */
-	LOG_ADDRESSES_NONE,
+enum log_queries {
+	LOG_QUERIES_AUTO, /* redacted, on every face */
+	LOG_QUERIES_FULL,
+	LOG_QUERIES_REDACTED,
 };
 
 struct log_settings {
 	struct setting_string access, error; /* "stdout", "stderr", "off" or a path */
 	int format;                          /* enum log_format */
 	int level;                           /* enum log_level */
-	int addresses;                       /* enum log_addresses */
+	int addresses;                       /* enum log_addresses (exchange/client_log.h) */
+	uint64_t hash_rotation;              /* ms */
+	int queries;                         /* enum log_queries */
 };
 
 extern const struct setting log_rows[]; /* struct log_settings */

@@ -36,4 +36,5 @@ void rooms_fini(struct worker *worker)
 	if (worker->slots[WORKER_SLOT_NET])
 		conn_room_fini(worker);
 	loop_settle(&worker->loop);
+	client_log_fini(worker);
 }

@@ -149,6 +149,7 @@ static bool workers_prepare(struct server *server)
 
 static bool workers_start(struct server *server)
 {
+	span_wipe(span_make(server->client_log.key, sizeof(server->client_log.key)));
 	control_settle(server->control, NAMES_MS);
 	if (!control_start(server->control))
 		return false;

@@ -27,7 +27,6 @@ struct bound {
 	struct address address; /* with its real port */
 	char text[ADDRESS_TEXT + 1];
 	char via[NAME_MOST];
-	struct told_names told; /* fields that a mask has dropped; any thread */
 	int *sockets;
 	bool shared; /* one socket for all workers */
 };
@@ -86,7 +85,7 @@ struct server {
 	unsigned worker_count;
 	struct control *control;
 	struct client_log_start client_log; /* period_ms 0: no log has hashes */
-	atomic_uint running; /* workers that have not ended */
+	atomic_uint running;                /* workers that have not ended */
 };
 
 const char *server_face_name(enum snapshot_face face); /* sockets.c: as the configuration calls it */

@@ -217,13 +217,26 @@ static bool acceptors_start(struct server_worker *self)
 	return true;
 }
 
+/* All workers' periods begin with the first one's clock. */
+static bool worker_client_log_init(struct server_worker *self)
+{
+	struct client_log_start *start = &self->server->client_log;
+
+	if (start->period_ms == 0)
+		return true;
+	if (start->began_ms == 0)
+		start->began_ms = self->worker.loop.now;
+	return client_log_init(&self->worker, start);
+}
+
 static bool worker_rooms_init(struct server_worker *self)
 {
 	const struct server *server = self->server;
 	struct worker *worker = &self->worker;
 	uint64_t handshakes = size_max(server->limits.handshakes / server->worker_count, 1);
 
-	return rooms_init(worker, server, handshakes) && entrance_room_init(worker);
+	return worker_client_log_init(self) && rooms_init(worker, server, handshakes) &&
+	       entrance_room_init(worker);
 }
 
 bool worker_thread_init(struct server *server, unsigned index)

@@ -2,7 +2,7 @@
  * What a peer may not do, and what it may not do often. Frames are looked at on their way to nghttp2, which passes over some in silence: frames
  * of unknown kinds, and of streams that are closed. Called by conn.c, on the connection's worker.
  */
-#include "http/h2/h2_internal.h"
+#include "http/h2/h2_sides.h"
 
 enum {
 	CONTINUATIONS_MOST = 8, /* in one field block; nghttp2 gives up after as many, and says nothing */
@@ -18,6 +18,13 @@ void h2_guard_init(struct h2_guard *guard, bool server, uint64_t now_ms)
 
 /* ---- sending away ---- */
 
+/* How logs name the peer: a client as its listener has it, a server in full. */
+static enum log_addresses guard_log_addresses(struct h2_conn *h2)
+{
+	return h2->guard.server ? CONTAINER_OF(h2, struct h2_server, h2)->service->log_addresses :
+				  LOG_ADDRESSES_FULL;
+}
+
 static void guard_send_away(struct h2_conn *h2, enum h2_abuse kind)
 {
 	struct h2_room *room = h2_room(h2->worker);
@@ -27,7 +34,7 @@ static void guard_send_away(struct h2_conn *h2, enum h2_abuse kind)
 		return;
 	h2->guard.abused = true;
 	room->abuses[kind]++;
-	size_t len = address_format_ip(&h2->conn->peer, text);
+	size_t len = client_log_text(h2->worker, guard_log_addresses(h2), &h2->conn->peer, text);
 	log_say(h2->worker->log, LOG_WARNING, "h2: %s from %.*s: connection closed (%llu so far)",
 		h2_abuse_name(kind), (int)len, text, (unsigned long long)room->abuses[kind]);
 	h2_conn_terminate(h2, NGHTTP2_ENHANCE_YOUR_CALM,

@@ -17,8 +17,10 @@ static void start(enum log_format format)
 	assert_non_null(writer);
 	stage.log = log_ring_new(writer, 1024 * 1024);
 	assert_non_null(stage.log);
-	for (unsigned i = 0; i < stage.snapshot->listener_count; i++)
+	for (unsigned i = 0; i < stage.snapshot->listener_count; i++) {
 		stage.listeners[i].log_format = format;
+		stage.listeners[i].log_queries = false;
+	}
 	stage_start(&stage);
 }
 
@@ -79,7 +81,7 @@ static void test_good_exchange(void **state)
 	assert_string_equal(string_in(line, "face"), "reverse");
 	assert_string_equal(string_in(line, "client"), "10.1.0.1");
 	assert_string_equal(string_in(line, "method"), "POST");
-	assert_string_equal(string_in(line, "target"), "/a?b=c");
+	assert_string_equal(string_in(line, "target"), "/a?*");
 	assert_string_equal(string_in(line, "protocol"), "HTTP/1.1");
 	assert_string_equal(string_in(line, "host"), "a.test");
 	assert_string_equal(string_in(line, "server"), "10.9.0.1:80");
@@ -131,7 +133,7 @@ static void test_bad_ends(void **state)
 	json_decref(line);
 	line = next(&at);
 	assert_string_equal(string_in(line, "face"), "forward");
-	assert_string_equal(string_in(line, "target"), "http://127.0.0.1/secret"); /* without the query */
+	assert_string_equal(string_in(line, "target"), "http://127.0.0.1/secret?*");
 	assert_non_null(strstr(string_in(line, "error"), "denied"));
 	json_decref(line);
 	assert_null(next(&at));
@@ -220,12 +222,134 @@ static void test_every_byte_in_combined(void **state)
 	free(text);
 }
 
+/* What is asked for beside the path, and how it stands in the log. */
+static const struct {
+	const char *asked, *redacted, *full;
+} queries[] = {
+	{"", "", ""},
+	{"?", "?*", "?"},
+	{"?token=s3cret", "?*", "?token=s3cret"},
+	{"?b?c=s3cret", "?*", "?b?c=s3cret"},
+	{"?user:pass@host", "?*", "?user:pass@host"},
+};
+
+static void ask_for(const char *query)
+{
+	char request[256];
+
+	snprintf(request, sizeof(request), "GET /hello%s HTTP/1.1\r\nHost: a.test\r\n\r\n", query);
+	say(client_of(1, REVERSE), request);
+	snprintf(request, sizeof(request), "GET http://127.0.0.1/u@h%s HTTP/1.1\r\nHost: x\r\n\r\n", query);
+	say(client_of(1, FORWARD), request);
+}
+
+static void expect_target(char **at, const char *path, const char *query)
+{
+	char expected[256];
+	json_t *line = next(at);
+
+	snprintf(expected, sizeof(expected), "%s%s", path, query);
+	assert_string_equal(string_in(line, "target"), expected);
+	json_decref(line);
+}
+
+static void test_queries(void **state)
+{
+	for (unsigned whole = 0; whole < 2; whole++) {
+		start(LOG_FORMAT_JSON);
+		for (unsigned i = 0; i < stage.snapshot->listener_count; i++)
+			stage.listeners[i].log_queries = whole;
+		for (unsigned i = 0; i < ARRAY_LENGTH(queries); i++)
+			ask_for(queries[i].asked);
+		char *text = stop(), *at = text;
+		for (unsigned i = 0; i < ARRAY_LENGTH(queries); i++) {
+			const char *query = whole ? queries[i].full : queries[i].redacted;
+			expect_target(&at, "/hello", query);
+			expect_target(&at, "http://127.0.0.1/u@h", query);
+		}
+		assert_null(next(&at));
+		free(text);
+	}
+}
+
+/* Referer, in the one format that has it. */
+static const struct {
+	const char *said, *shown;
+} referers[] = {
+	{"https://a.test/p?q=s3cret", "\"https://a.test/p?*\""},
+	{"https://a.test/p", "\"https://a.test/p\""},
+	{"https://user:s3cret@a.test/p#s3cret", "\"https://*@a.test/p#*\""},
+	{"user:s3cret@a.test", "\"*@a.test\""},
+	{"https://user:s3?cret@a.test/", "\"https://*?*\""},
+	{"https://a.test?to=b@c.test", "\"https://*?*\""},
+	{"/p?s3cret", "\"/p?*\""},
+	{"?s3cret", "\"?*\""},
+};
+
+static void test_referers(void **state)
+{
+	start(LOG_FORMAT_COMBINED);
+	for (unsigned i = 0; i < ARRAY_LENGTH(referers); i++) {
+		char request[256];
+		struct stage_peer *client = client_of(1, REVERSE);
+		snprintf(request, sizeof(request),
+			 "GET /hello HTTP/1.1\r\nHost: a.test\r\nReferer: %s\r\n\r\n", referers[i].said);
+		say(client, request);
+	}
+	char *text = stop(), *at = text;
+	assert_null(strstr(text, "s3cret"));
+	assert_null(strstr(text, "cret"));
+	for (unsigned i = 0; i < ARRAY_LENGTH(referers); i++) {
+		char *end = strchr(at, '\n');
+		assert_non_null(end);
+		*end = 0;
+		if (!strstr(at, referers[i].shown))
+			fail_msg("%s is not in %s", referers[i].shown, at);
+		at = end + 1;
+	}
+	free(text);
+}
+
+/* Every way to name a client, in lines of exchanges and of what never became one. */
+static void log_as(enum log_addresses how)
+{
+	for (unsigned i = 0; i < stage.snapshot->listener_count; i++)
+		stage.listeners[i].service.log_addresses = how;
+}
+
+static void test_clients(void **state)
+{
+	static const char *const names[] = {
+		[LOG_ADDRESSES_FULL] = "10.1.0.1",
+		[LOG_ADDRESSES_TRUNCATED] = "10.1.0.0",
+		[LOG_ADDRESSES_HASH] = "-", /* of a worker without a key */
+		[LOG_ADDRESSES_NONE] = "-",
+	};
+
+	start(LOG_FORMAT_JSON);
+	for (unsigned how = LOG_ADDRESSES_FULL; how <= LOG_ADDRESSES_NONE; how++) {
+		log_as((enum log_addresses)how);
+		say(client_of(1, REVERSE), GET("/hello"));
+	}
+	log_as(LOG_ADDRESSES_FULL);
+	char *text = stop(), *at = text;
+	for (unsigned how = LOG_ADDRESSES_FULL; how <= LOG_ADDRESSES_NONE; how++) {
+		json_t *line = next(&at);
+		assert_string_equal(string_in(line, "client"), names[how]);
+		json_decref(line);
+	}
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good_exchange),
 		cmocka_unit_test(test_bad_ends),
 		cmocka_unit_test(test_status_of_an_exchange_that_was_not_answered),
+		cmocka_unit_test(test_queries),
+		cmocka_unit_test(test_referers),
+		cmocka_unit_test(test_clients),
 		cmocka_unit_test(test_every_byte),
 		cmocka_unit_test(test_every_byte_in_combined),
 	};

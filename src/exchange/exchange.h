@@ -11,13 +11,13 @@
 #ifndef GUISE_EXCHANGE_EXCHANGE_H
 #define GUISE_EXCHANGE_EXCHANGE_H
 
-#include "exchange/client_log.h"
 #include "exchange/settings.h"
 #include "exchange/stream.h"
 #include "tls/info.h"
 
 struct accounts;
 struct exchange;
+struct pins;
 
 struct exchange_ops {
 	/* The request head is complete: route it. */
@@ -64,7 +64,6 @@ struct service {
 	const struct timeouts_settings *timeouts;
 	struct span scheme;                /* "http", or "https" where the listener speaks TLS */
 	struct address local;              /* where it listens, for logs */
-	enum log_addresses log_addresses;  /* how logs name clients */
 	struct accounts *accounts;         /* of the room above: who may use it; NULL: nobody has to log in */
 	const struct codec_beside *beside; /* who HTTP/1 gives connections to that are not its; NULL: nobody */
 	void *owner;                       /* the proxy's */
@@ -76,6 +75,7 @@ struct client {
 	struct address local;   /* where it connected to: where we listen, or what that hop said */
 	const struct tls_info *tls; /* lives until the end of the turn in which the connection ends; NULL: in clear */
 	struct span user; /* who the connection has proved to be when it began (SOCKS); empty: nobody; lives as long as it */
+	struct pins *pins; /* upstream connections that only this one may use (pin.h); NULL: it can have none */
 };
 
 /* A client's connection that its codec has let go of for good: who is to be told when it has ended, with a client of that address. */

@@ -41,6 +41,7 @@ struct session {
 	uint32_t running;  /* exchanges now */
 	uint32_t most;     /* that may run at a time; 1 for HTTP/1; the server may change it */
 	bool idle;         /* the owner's too */
+	bool pinned;       /* it is no pool's any more: see pin.h */
 };
 
 /* Ends a session that was taken, but not used; one on which others run goes on. The owner is told if it ends. */

@@ -113,6 +113,7 @@ struct subrequest *subrequest_new(struct worker *worker, const struct service *s
 	sub->service = *service;
 	sub->client = *client;
 	sub->client.tls = NULL; /* it would have to live as long */
+	sub->client.pins = NULL;
 	x->service = &sub->service;
 	x->client = &sub->client;
 	exchange_attach_down(x, &sub->down);

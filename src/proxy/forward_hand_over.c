@@ -87,6 +87,7 @@ static void forward_send(struct exchange *x, struct proxy_exchange *p, struct se
 	struct stream *stream = forward_give_secrets(x, p) ? session->ops->open(session, x) : NULL;
 
 	if (stream) {
+		pinning_on_session(x, p, session);
 		exchange_set_up(x, stream);
 		return;
 	}
@@ -316,13 +317,20 @@ static void forward_take_verdict(struct proxy_exchange *p, const struct verdict 
 	p->forward.verdict = *verdict;
 }
 
+/* What has to be said to one connection, and the same one again, is not said to one that others may be given. */
+static struct session *forward_take(struct exchange *x, const struct proxy_exchange *p,
+				    const struct origin_place *place)
+{
+	return origin_take(x->worker, place, x->client->pins, p->binding);
+}
+
 /* An idle connection of this client to the same place, whose address the rules of now still allow, by this way. */
 static struct session *forward_reuse_direct(struct exchange *x, struct proxy_exchange *p)
 {
 	struct origin_place place = forward_place(x, p, NULL);
 	struct session *session;
 
-	while ((session = origin_take(x->worker, &place))) {
+	while ((session = forward_take(x, p, &place))) {
 		const struct address *peer = &session->conn->peer;
 		struct rule_query query = forward_query(x, p, peer);
 		struct guard_verdict verdict = guard_judge(p->listener->rules, p->listener->own, &query);
@@ -343,7 +351,7 @@ static struct session *forward_reuse_parent(struct exchange *x, struct proxy_exc
 
 	for (uint32_t i = 0; i < plan->count; i++) {
 		struct origin_place place = forward_place(x, p, &plan->servers[i]);
-		struct session *session = origin_take(x->worker, &place);
+		struct session *session = forward_take(x, p, &place);
 		if (session) {
 			p->forward.absolute = forward_is_absolute(x, p, &plan->servers[i]);
 			forward_note_server(x, p, &plan->servers[i], NULL);
@@ -376,9 +384,10 @@ static struct session *forward_reuse(struct exchange *x, struct proxy_exchange *
 static void forward_try(struct exchange *x, struct proxy_exchange *p)
 {
 	bool tunnel = x->request.method == HTTP_METHOD_CONNECT;
-	struct session *session = tunnel || p->fresh ? NULL : forward_reuse(x, p);
 	struct error error = ERROR_OK;
 
+	pinning_on_request(x, p);
+	struct session *session = tunnel || p->fresh ? NULL : forward_reuse(x, p);
 	p->reused = session != NULL;
 	if (session)
 		forward_note_old_way(x, p, session->conn->source.fd);
@@ -410,7 +419,7 @@ static bool forward_leave_parent(struct exchange *x, struct proxy_exchange *p, c
 {
 	bool late = error->code == ERROR_UPSTREAM_TIMEOUT;
 
-	if (!p->forward.absolute || p->reused || !error->unanswered ||
+	if (p->pinned || !p->forward.absolute || p->reused || !error->unanswered ||
 	    p->forward.left_parents == PATH_TRIES_MOST)
 		return false;
 	path_blame_last(&p->up_path, late, error);
@@ -424,6 +433,8 @@ static bool forward_leave_parent(struct exchange *x, struct proxy_exchange *p, c
 
 void forward_on_up_failed(struct exchange *x, struct proxy_exchange *p, const struct error *error)
 {
+	if (pinning_on_failed(x, p, error))
+		return;
 	/* It was idle, and the server ended it as we took it: one fresh connection. */
 	if (p->reused && error->unanswered && !p->fresh && hand_over_is_safe(x, error)) {
 		p->fresh = true;

@@ -6,6 +6,7 @@
 #include "proxy/hedge.h"
 #include "proxy/proxy_internal.h"
 #include "proxy/sticky.h"
+#include "upstream/pinned.h"
 
 static struct proxy_exchange *hand_over_owner(struct hand_over *hand)
 {
@@ -127,7 +128,7 @@ static bool hand_over_spend(struct hand_over *hand, bool unprocessed)
 /* A try that may be answered yet is given up only for another one, at another server; that is paid for then. */
 static bool hand_over_may_leave(const struct exchange *x, struct hand_over *hand, const struct error *error)
 {
-	return hand_over_is_safe(x, error) &&
+	return !hand_over_owner(hand)->pinned && hand_over_is_safe(x, error) &&
 	       upstream_has_another(hand->group, &hand->query, hand->ticket.server) &&
 	       hand_over_spend(hand, error->unprocessed);
 }
@@ -235,7 +236,7 @@ static void hand_over_take(struct exchange *x, struct proxy_exchange *p, enum up
 static void hand_over_pick(struct exchange *x, struct proxy_exchange *p)
 {
 	struct hand_over *hand = &p->hand_over;
-	bool behind = upstream_has_queue(hand->group) && !hand->query.sticky;
+	bool behind = upstream_has_queue(hand->group) && !hand->query.sticky && !hand->query.pinned;
 
 	hand_over_take(x, p, behind ? UPSTREAM_FULL : upstream_pick(hand->group, &hand->query, &hand->ticket));
 }
@@ -320,7 +321,7 @@ static void hand_over_again(struct exchange *x, struct proxy_exchange *p, const 
 void hand_over_on_failed(struct exchange *x, struct proxy_exchange *p, const struct error *error)
 {
 	struct hand_over *hand = &p->hand_over;
-	bool safe = hand_over_is_safe(x, error);
+	bool safe = hand_over_is_safe(x, error) && !p->pinned;
 	bool stale = p->reused && error->unanswered && error->code != ERROR_UPSTREAM_TIMEOUT;
 
 	hand_over_stop_timer(hand);
@@ -331,6 +332,8 @@ void hand_over_on_failed(struct exchange *x, struct proxy_exchange *p, const str
 	/* That an idle connection ends at its next request says nothing of the server. */
 	if (!stale)
 		hand_over_blame(&hand->ticket, error);
+	if (pinning_on_failed(x, p, error))
+		return;
 	if (hedge_is_beside(p))
 		hand_over_follow(x, p);
 	else if (safe && is_worth_it(error) && hand_over_spend(hand, error->unprocessed))
@@ -415,6 +418,7 @@ bool hand_over_choose(struct exchange *x, struct proxy_exchange *p, struct upstr
 	if (balance_algorithms[group->settings->balance]->keyed &&
 	    !request_key_hash(&group->plan->hash, head, &p->origin.client, hash))
 		*hash = random_next(&x->worker->random);
+	p->hand_over.query.pinned = upstream_pinned(group, x->client->pins);
 	return !head || sticky_read(x, group, &p->hand_over.query);
 }
 

@@ -16,9 +16,10 @@ enum hedge_state {
 
 struct hedge {
 	struct proxy_exchange *p;
-	uint8_t state; /* enum hedge_state */
-	bool used;     /* it has begun */
-	bool reused;   /* on a connection that had served before */
+	struct session *session; /* that it is on */
+	uint8_t state;           /* enum hedge_state */
+	bool used;               /* it has begun */
+	bool reused;             /* on a connection that had served before */
 	struct timer timer;
 	struct subrequest *sub;
 	struct acquire acquire;
@@ -170,6 +171,7 @@ void hedge_lead(struct exchange *x, struct proxy_exchange *p)
 	hedge_set_state(hedge, HEDGE_LEADS);
 	upstream_ticket_move(&p->hand_over.ticket, &hedge->ticket);
 	p->reused = hedge->reused;
+	p->session = hedge->session;
 	hedge->bridge.ops = &bridge_ops;
 	exchange_set_up(x, &hedge->bridge);
 }
@@ -250,6 +252,7 @@ static void hedge_send(struct hedge *hedge, struct session *session)
 	struct exchange *x = hedge->sub->x;
 	struct stream *stream = session->ops->open(session, x);
 
+	hedge->session = session;
 	if (stream) {
 		exchange_set_up(x, stream);
 		return;
@@ -313,7 +316,7 @@ static void hedge_on_late(struct timer *timer)
 	struct hedge *hedge = CONTAINER_OF(timer, struct hedge, timer);
 	struct proxy_exchange *p = hedge->p;
 
-	if (memory_pressure(p->exchange->worker->memory) != MEMORY_EASY ||
+	if (p->pinned || memory_pressure(p->exchange->worker->memory) != MEMORY_EASY ||
 	    !hand_over_pick_beside(p, &hedge->ticket))
 		return;
 	hedge_set_state(hedge, HEDGE_BESIDE);
@@ -334,8 +337,9 @@ static void hedge_on_down(struct upstream_ticket *ticket)
 
 static bool hedge_may(const struct exchange *x, const struct proxy_exchange *p)
 {
-	return p->listener->face == PROXY_REVERSE && !p->is_mirror && http_method_is_safe(x->request.method) &&
-	       !http_head_has_body(&x->request) && x->request.protocol.len == 0;
+	return p->listener->face == PROXY_REVERSE && !p->is_mirror && !p->binding &&
+	       http_method_is_safe(x->request.method) && !http_head_has_body(&x->request) &&
+	       x->request.protocol.len == 0;
 }
 
 static struct hedge *hedge_new(struct exchange *x, struct proxy_exchange *p)

@@ -6,7 +6,10 @@
  */
 #include "proxy/mirror.h"
 
+#include "exchange/pin.h"
 #include "exchange/subrequest.h"
+#include "http/connection_auth.h"
+#include "http/target.h"
 #include "proxy/proxy_internal.h"
 
 enum {
@@ -38,13 +41,14 @@ static void mirror_untie(struct mirror *mirror)
 static void mirror_over(struct mirror *mirror, const char *why)
 {
 	struct worker *worker = mirror->group->worker;
+	struct span path = http_path_only(mirror->own.path); /* its query is the client's own */
 
 	mirror_untie(mirror);
 	loop_timer_stop(&worker->loop, &mirror->timer);
 	mirror->group->mirrors--;
 	if (why && log_wants(worker->log, LOG_DEBUG))
 		log_say(worker->log, LOG_DEBUG, "mirror of \"%.*s\": %s",
-			SPAN_ARG(span_first(mirror->own.path, size_min(mirror->own.path.len, 200))), why);
+			SPAN_ARG(span_first(path, size_min(path.len, 200))), why);
 }
 
 static void mirror_give_up(struct mirror *mirror, const char *why)
@@ -123,6 +127,7 @@ static void mirror_on_request(struct exchange *x)
 
 static void mirror_on_response(struct exchange *x)
 {
+	pinning_on_response(x, proxy_exchange(x));
 	if (!http_status_is_interim(x->response.status) && hand_over_on_answer(x, proxy_exchange(x)))
 		return;
 	exchange_send_head(x);
@@ -183,10 +188,13 @@ static const struct subrequest_ops mirror_sub_ops = {
 
 /* ---- the beginning ---- */
 
-/* Upgrades make tunnels, and those have one other end. */
+/* Upgrades make tunnels, and those have one other end; so has what authenticates a connection. */
 static bool mirror_may(const struct exchange *x, const struct upstream_group *group)
 {
-	return x->request.method != HTTP_METHOD_CONNECT && x->request.protocol.len == 0 &&
+	const struct pins *pins = x->client->pins;
+
+	return (!pins || pins->count == 0) && !http_credentials_bind(&x->request.fields) &&
+	       x->request.method != HTTP_METHOD_CONNECT && x->request.protocol.len == 0 &&
 	       x->request_body.total == 0 && group->mirrors < MIRRORS_MOST &&
 	       memory_pressure(x->worker->memory) == MEMORY_EASY;
 }

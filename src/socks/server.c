@@ -410,6 +410,7 @@ bool socks_server_open(struct conn *conn, const struct client *client, const str
 		.state = SOCKS_SERVER_GREETING,
 	};
 	server->client.user = (struct span){0};
+	server->client.pins = NULL; /* those of the codec that has given it away; all that comes is one tunnel */
 	timer_init(&server->timer, socks_server_on_timer);
 	loop_task_init(&server->retire, socks_server_free);
 	list_push(&room->open, &server->link);

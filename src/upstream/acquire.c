@@ -47,7 +47,8 @@ static bool acquire_begin(struct acquire *acquire)
 {
 	struct attempt *attempt = NULL;
 
-	if (acquire->wish.kind == ACQUIRE_SESSION && acquire->server->speaks != UPSTREAM_SPEAKS_HTTP1)
+	if (acquire->wish.kind == ACQUIRE_SESSION && !acquire->wish.alone &&
+	    acquire->server->speaks != UPSTREAM_SPEAKS_HTTP1)
 		attempt = acquire_find(acquire);
 	if (attempt) {
 		acquire_wait(acquire, attempt);

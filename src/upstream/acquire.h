@@ -37,6 +37,7 @@ struct acquire_wish {
 	const struct address *source;      /* the client */
 	const struct address *destination; /* where it connected to */
 	bool fresh;                        /* what is put into the pool meanwhile will not do */
+	bool alone; /* nor will a connection that others wait for too: nobody else is given this one before it has come */
 	uint64_t *began_us; /* set to the loop's clock when it has been in line, and its turn has come; may be NULL */
 	uint16_t port; /* instead of the server's own; 0: that one. Not where others use its sessions: they would get there too */
 };

@@ -3,6 +3,7 @@
  */
 #include "upstream/attempt_internal.h"
 
+#include "exchange/pin.h"
 #include "http/h1/client.h"
 #include "http/h2/client.h"
 #include "net/proxy_protocol.h"
@@ -70,27 +71,18 @@ static void attempt_fail(struct attempt *attempt, struct error error)
 
 /* ---- codecs ---- */
 
-/* A PROXY header names one client: nobody keeps such a connection. */
-static void alone_on_ready(struct session *session)
-{
-	session->ops->close(session);
-}
-
-static void alone_on_gone(struct session *session)
-{
-}
-
 static void attempt_open_http1(struct attempt *attempt)
 {
-	static const struct session_owner_ops alone = {.on_ready = alone_on_ready, .on_gone = alone_on_gone};
 	const struct upstream_plan *plan = attempt->group->plan;
 	struct h1_client_settings settings = {
 		.response = plan->timeouts.response,
 		.idle = plan->timeouts.pool,
 	};
+	/* A PROXY header names one client: nobody keeps such a connection. */
 	bool pooled = plan->settings->proxy_protocol == PROXY_PROTOCOL_OFF;
-	struct session *session = h1_client_open(
-		attempt->conn, &settings, pooled ? &session_pool_owner_ops : &alone, &attempt->server->pool);
+	struct session *session = h1_client_open(attempt->conn, &settings,
+						 pooled ? &session_pool_owner_ops : &session_alone_ops,
+						 &attempt->server->pool);
 
 	if (session)
 		attempt_done(attempt, &(struct attempt_result){.session = session, .pooled = pooled});
@@ -294,7 +286,8 @@ struct attempt *attempt_new(struct upstream_group *group, struct upstream_server
 		.server = server,
 		.kind = (uint8_t)wish->kind,
 		.port = wish->port,
-		.shared = wish->kind == ACQUIRE_SESSION && server->speaks != UPSTREAM_SPEAKS_HTTP1,
+		.shared = wish->kind == ACQUIRE_SESSION && !wish->alone &&
+			  server->speaks != UPSTREAM_SPEAKS_HTTP1,
 	};
 	upstream_server_use(server);
 	list_init(&attempt->waiters);

@@ -190,14 +190,24 @@ fail:
 
 /* ---- connections ---- */
 
-struct session *origin_take(struct worker *worker, const struct origin_place *place)
+struct session *origin_take(struct worker *worker, const struct origin_place *place, struct pins *pins, bool own)
 {
 	struct origins *origins = &upstream_room(worker)->origins;
 	struct origin_key key UNINITIALISED;
 
 	origin_key(&key, place);
-	struct origin *origin = key.all.len ? map_get(&origins->map, key.all) : NULL;
-	return origin ? session_pool_take(&origin->pool) : NULL;
+	struct session *session = pins_take(pins, key.all);
+	struct origin *origin = session || own || !key.all.len ? NULL : map_get(&origins->map, key.all);
+	return origin ? session_pool_take(&origin->pool) : session;
+}
+
+void origin_pin(struct session *session, struct pins *pins)
+{
+	if (session->pinned)
+		return;
+	const struct origin *origin = CONTAINER_OF(session->owner, struct origin, pool);
+
+	session_pin(session, origin->pool.worker, pins, span_make(origin->key, origin->key_len));
 }
 
 struct session *origin_adopt(struct worker *worker, const struct origin_place *place, struct conn *conn,

@@ -7,6 +7,7 @@
 #define GUISE_UPSTREAM_ORIGIN_H
 
 #include "core/map.h"
+#include "exchange/pin.h"
 #include "http/h1/client.h"
 #include "net/address.h"
 #include "tls/client.h"
@@ -41,10 +42,15 @@ void origins_fini(struct origins *origins);
 /* Closes all idle connections. */
 void origins_drain(struct origins *origins);
 
-/* An idle connection like that, or NULL. */
-struct session *origin_take(struct worker *worker, const struct origin_place *place);
+/*
+ * An idle connection like that, or NULL: one that belongs to the client's connection (`pins`, which may be NULL), else, unless `own`, one of the partition's.
+ */
+struct session *origin_take(struct worker *worker, const struct origin_place *place, struct pins *pins,
+			    bool own);
 /* Makes a session of a connection just established, busy at once. NULL: out of memory, or too many; conn is still the caller's. */
 WARN_UNUSED struct session *origin_adopt(struct worker *worker, const struct origin_place *place,
 					 struct conn *conn, const struct h1_client_settings *settings);
+/* See session_pin. For a session on which an exchange runs. */
+void origin_pin(struct session *session, struct pins *pins);
 
 #endif

@@ -193,18 +193,26 @@ static bool may_stick(const struct upstream_server *server, uint64_t now)
 }
 
 /* NULL: it is not there, or takes nothing now. */
-struct upstream_server *upstream_pick_sticky(const struct upstream_group *group,
-					     const struct upstream_query *query)
+static struct upstream_server *pick_by_id(const struct upstream_group *group,
+					  const struct upstream_query *query, uint64_t id)
 {
 	const struct upstream_view *view = group->view;
 
 	for (unsigned i = 0; i < view->count; i++)
-		if (view->entries[i].id == query->sticky)
+		if (view->entries[i].id == id)
 			return may_stick(view->servers[i], group->worker->loop.now) &&
 					       !was_tried(query, view->servers[i]) ?
 				       view->servers[i] :
 				       NULL;
 	return NULL;
+}
+
+struct upstream_server *upstream_pick_sticky(const struct upstream_group *group,
+					     const struct upstream_query *query)
+{
+	struct upstream_server *server = query->pinned ? pick_by_id(group, query, query->pinned) : NULL;
+
+	return server || !query->sticky ? server : pick_by_id(group, query, query->sticky);
 }
 
 /* Whether it is only for lack of room that none of the tier was picked. */
@@ -281,7 +289,7 @@ enum upstream_pick upstream_pick(struct upstream_group *group, const struct upst
 
 	ENSURE(!ticket->server && query->tried_count < UPSTREAM_TRIED_MOST);
 	upstream_group_refresh(group);
-	if (query->sticky) {
+	if (query->sticky || query->pinned) {
 		struct upstream_server *server = upstream_pick_sticky(group, query);
 		if (server && ticket_enter(ticket, server))
 			return UPSTREAM_PICKED;

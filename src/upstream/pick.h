@@ -24,6 +24,7 @@ struct upstream_query {
 	unsigned tried_count;
 	uint64_t hash;   /* for keyed algorithms */
 	uint64_t sticky; /* fleet_server.id that is preferred; 0: none */
+	uint64_t pinned; /* the one before that: the client has a connection of its own there (pinned.h); 0: none */
 };
 
 enum { UPSTREAM_TRIED_MOST = 18 }; /* retries and a hedge */

@@ -5,7 +5,7 @@
 #define GUISE_HTTP_H1_H1_INTERNAL_H
 
 #include "core/pending.h"
-#include "exchange/session.h"
+#include "exchange/pin.h"
 #include "http/date.h"
 #include "http/h1/body.h"
 #include "http/h1/client.h"
@@ -45,6 +45,7 @@ struct h1_server {
 	struct loop_task resume; /* soon: go on with what is pending */
 	struct loop_task retire;
 	struct client client;
+	struct pins pins;
 	struct link link;
 	client_gone_fn *on_gone;
 	void *owner;
@@ -52,6 +53,7 @@ struct h1_server {
 	uint8_t empty_lines; /* before the next request */
 	uint8_t state;       /* enum h1_server_state */
 	bool input_ended;    /* the client's FIN was seen */
+	bool pin_lost; /* what the client has authenticated has ended: so does this, as if it were one connection */
 };
 
 /* One request and its response on this connection; lives in the exchange's arena. */

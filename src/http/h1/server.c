@@ -42,6 +42,7 @@ static void h1_server_leave(struct h1_server *server)
 	pending_clear(&server->pending, &worker->buffers);
 	loop_timer_stop(&worker->loop, &server->timer);
 	list_remove(&server->link);
+	pins_end(&server->pins);
 	loop_retire(&worker->loop, &server->retire);
 }
 
@@ -435,7 +436,9 @@ static void h1_server_resume(struct loop_task *task)
 
 	if (!server->conn)
 		return;
-	if (server->pending.block && server->state == H1_SERVER_IDLE)
+	if (server->pin_lost && (server->state == H1_SERVER_IDLE || server->state == H1_SERVER_HEAD))
+		h1_server_linger(server);
+	else if (server->pending.block && server->state == H1_SERVER_IDLE)
 		h1_server_use_pending(server);
 	else
 		h1_server_regulate(server);
@@ -548,6 +551,18 @@ static void h1_server_on_timer(struct timer *timer)
 
 /* ---- opening ---- */
 
+/*
+ * A connection that the client has authenticated with a server ends when the server ends it (not with the answer that is on its way): the client then begins anew, as
+ * it would without us, and never goes on with half a login on another connection.
+ */
+static void h1_server_on_pin_lost(struct pins *pins)
+{
+	struct h1_server *server = CONTAINER_OF(pins, struct h1_server, pins);
+
+	server->pin_lost = true;
+	loop_soon(&server->worker->loop, &server->resume);
+}
+
 static const struct conn_ops h1_server_conn_ops = {
 	.on_read = h1_server_on_read,
 	.on_end = h1_server_on_end,
@@ -567,6 +582,8 @@ bool h1_server_open(struct conn *conn, const struct client *client, const struct
 	server->worker = worker;
 	server->service = service;
 	server->client = *client;
+	pins_init(&server->pins, h1_server_on_pin_lost);
+	server->client.pins = &server->pins;
 	server->on_gone = on_gone;
 	server->owner = owner;
 	timer_init(&server->timer, h1_server_on_timer);

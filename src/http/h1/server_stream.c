@@ -47,8 +47,8 @@ static bool h1_pair_may_keep(const struct h1_pair *pair)
 	const struct h1_server *server = pair->server;
 	const struct exchange *x = pair->exchange;
 
-	return pair->client_keeps && !x->close_after && !pair->until_close && !server->worker->draining &&
-	       server->served < server->service->limits->requests_per_connection &&
+	return pair->client_keeps && !x->close_after && !server->pin_lost && !pair->until_close &&
+	       !server->worker->draining && server->served < server->service->limits->requests_per_connection &&
 	       !(server->input_ended && !server->pending.block) && !h1_pair_body_is_uncertain(pair) &&
 	       h1_pair_can_drain(pair);
 }
@@ -207,7 +207,7 @@ static void h1_pair_detach(struct stream *stream)
 	struct h1_server *server = pair->server;
 
 	server->pair = NULL;
-	if (pair->keep && pair->request_done)
+	if (pair->keep && pair->request_done && !server->pin_lost)
 		h1_server_next(server);
 	else if (pair->request_done && !server->pending.block)
 		h1_server_close(server);

@@ -4,6 +4,7 @@
 #ifndef GUISE_HTTP_H2_H2_SIDES_H
 #define GUISE_HTTP_H2_H2_SIDES_H
 
+#include "exchange/pin.h"
 #include "http/h2/h2_internal.h"
 
 enum h2_server_state {
@@ -16,6 +17,7 @@ struct h2_server {
 	struct h2_conn h2;
 	const struct service *service;
 	struct client client;
+	struct pins pins;
 	client_gone_fn *on_gone;
 	void *owner;
 	uint64_t warned_at;     /* loop clock, ms */

@@ -170,6 +170,7 @@ static bool h2_server_outlive(struct exchange *x)
 	if (!client || !tls)
 		return false;
 	*client = *x->client;
+	client->pins = NULL;
 	if (client->tls) {
 		tls->version = client->tls->version;
 		tls->cipher = client->tls->cipher;
@@ -225,6 +226,7 @@ static void h2_server_on_gone(struct h2_conn *h2)
 {
 	struct h2_server *server = h2_server_of(h2);
 
+	pins_end(&server->pins);
 	server->on_gone(server->owner, &server->client);
 }
 
@@ -323,6 +325,8 @@ bool h2_server_open(struct conn *conn, const struct client *client, const struct
 	memset(server, 0, sizeof(*server));
 	server->service = service;
 	server->client = *client;
+	pins_init(&server->pins, NULL);
+	server->client.pins = &server->pins;
 	server->on_gone = on_gone;
 	server->owner = owner;
 	server->h2.rules = (struct h2_message_rules){

@@ -263,7 +263,7 @@ static struct session *take_of(const struct address *client, struct span host, u
 	struct origin_place place = {
 		.client = client, .host = host, .port = port, .via = PARENT_NONE, .exit = RULE_NONE};
 
-	return origin_take(&stage.worker, &place);
+	return origin_take(&stage.worker, &place, NULL, false);
 }
 
 /* Keys tell apart whatever must not share. */
@@ -290,7 +290,7 @@ static void test_keys_of_origins(void **state)
 	others[2].exit = 0;
 	others[3].trust = (const struct tls_trust *)&place;
 	for (size_t i = 0; i < ARRAY_LENGTH(others); i++)
-		assert_null(origin_take(&stage.worker, &others[i]));
+		assert_null(origin_take(&stage.worker, &others[i], NULL, false));
 	one.port = 6; /* of no account */
 	struct session *session = take_of(&one, SPAN("a.test"), 8080);
 	assert_non_null(session);
@@ -325,7 +325,7 @@ static void expect_shared(struct origin_place one, struct origin_place other, bo
 	struct session *session = origin_adopt(&stage.worker, &one, conn, &settings);
 	assert_non_null(session);
 	session->owner_ops->on_ready(session);
-	struct session *taken = origin_take(&stage.worker, &other);
+	struct session *taken = origin_take(&stage.worker, &other, NULL, false);
 	assert_ptr_equal(taken, shared ? session : NULL);
 	session_discard(session);
 	stage_turns(&stage, 2);

@@ -11,13 +11,13 @@
 #ifndef GUISE_EXCHANGE_EXCHANGE_H
 #define GUISE_EXCHANGE_EXCHANGE_H
 
+#include "exchange/client_log.h"
 #include "exchange/settings.h"
 #include "exchange/stream.h"
 #include "tls/info.h"
 
 struct accounts;
 struct exchange;
-struct pins;
 
 struct exchange_ops {
 	/* The request head is complete: route it. */
@@ -42,6 +42,7 @@ struct exchange_ops {
 };
 
 struct client;
+struct pins;
 struct service;
 
 /* A codec tells who opened it, once: the client's connection, and the tunnel that it may have become, has ended. */
@@ -64,6 +65,7 @@ struct service {
 	const struct timeouts_settings *timeouts;
 	struct span scheme;                /* "http", or "https" where the listener speaks TLS */
 	struct address local;              /* where it listens, for logs */
+	enum log_addresses log_addresses;  /* how logs name clients */
 	struct accounts *accounts;         /* of the room above: who may use it; NULL: nobody has to log in */
 	const struct codec_beside *beside; /* who HTTP/1 gives connections to that are not its; NULL: nobody */
 	void *owner;                       /* the proxy's */

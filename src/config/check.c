@@ -88,16 +88,8 @@ static void check_addresses(struct snapshot *snapshot, struct diagnostics *diagn
 static bool is_of_this_machine(const struct snapshot_address *where)
 {
 	struct address address = address_unmap(&where->address);
-	static const uint8_t loopback[16] = {[15] = 1};
 
-	switch (address.family) {
-	case ADDRESS_UNIX:
-		return true;
-	case ADDRESS_V4:
-		return address.ip[0] == 127;
-	default:
-		return memcmp(address.ip, loopback, sizeof(loopback)) == 0;
-	}
+	return address.family == ADDRESS_UNIX || address_is_loopback(&address);
 }
 
 /* Who reaches the operator's interface may give orders; it asks for no proof of who that is. */

@@ -5,7 +5,7 @@
 
 static bool elite(const struct snapshot_listener *listener)
 {
-	return listener->face == SNAPSHOT_FORWARD && listener->mask == FORWARD_ELITE;
+	return listener->face == SNAPSHOT_FORWARD && forward_mask_kind(listener->mask) == FORWARD_ELITE;
 }
 
 static bool reverse(const struct snapshot_listener *listener)

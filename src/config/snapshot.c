@@ -95,7 +95,8 @@ static void compile_forward(struct snapshot *snapshot, struct snapshot_listener 
 	const struct forward_settings *settings =
 		(const struct forward_settings *)snapshot->settings.forward.items + listener->index;
 
-	listener->mask = (enum forward_mask_kind)settings->mask.kind;
+	if (!forward_mask_compile(&settings->mask, &snapshot->arena, diagnostics, &listener->mask))
+		listener->mask = NULL;
 	listener->socks = settings->socks;
 	trust_bind(snapshot, listener, &settings->trust, base, diagnostics);
 	exits_bind(snapshot, listener, settings, diagnostics);

@@ -43,8 +43,8 @@ struct snapshot_listener {
 	struct listener_tls *tls; /* NULL: in clear */
 	enum listener_http2 http2;
 
-	bool socks;             /* forward */
-	enum forward_mask_kind mask; /* forward */
+	bool socks;                      /* forward */
+	const struct forward_mask *mask; /* forward; NULL after diagnostics */
 	struct tls_trust *trust; /* forward: by whom certificates of origins are signed; NULL: nobody is believed */
 	struct accounts_plan *users;       /* forward: NULL: nobody has to log in */
 	struct rules *rules;               /* forward: `sources` and `rules` */

@@ -17,8 +17,7 @@ struct edits {
 	size_t count;
 };
 
-/* Why no edit may touch this field, or NULL. */
-static const char *untouchable(enum http_field_id id)
+const char *edit_untouchable(enum http_field_id id)
 {
 	switch (id) {
 	case HTTP_FIELD_HOST:
@@ -49,7 +48,7 @@ static bool compile_name(const struct setting_string *name, struct diagnostics *
 		return false;
 	}
 	edit->id = http_field_identify(edit->name);
-	why = untouchable(edit->id);
+	why = edit_untouchable(edit->id);
 	if (!why)
 		return true;
 	diagnostics_error(diagnostics, name->place, "%s cannot be edited: %s", name->text, why);

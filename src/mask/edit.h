@@ -9,6 +9,9 @@
 
 struct edits;
 
+/* Why no edit may touch this field, or NULL. */
+const char *edit_untouchable(enum http_field_id id);
+
 /*
  * False after diagnostics: a name that is no token, a value that is no template, or a field that belongs to framing
  * and the connection (Host, Content-Length, Transfer-Encoding, Connection, Keep-Alive, Proxy-Connection, TE, Trailer,

@@ -1,98 +1,141 @@
 /*
- * The masks of forward listeners, and Via. Any thread.
+ * The masks of forward listeners, applied; and Via. Any thread.
  */
-#include "mask/forward_mask.h"
+#include "mask/forward_mask_internal.h"
 
-#include "mask/name.h"
+#include "http/target.h"
+#include "mask/field_order.h"
+#include "mask/own_address.h"
 
-/* Fields that carry a client's address or number, or tell of a proxy. "-" at the end: everything that begins so. */
-static const char *const telling[] = {
-	"forwarded",
-	"forwarded-",
-	"x-forwarded",
-	"x-forwarded-",
-	"x-original-forwarded-",
-	"x-originally-forwarded-",
-	"http-forwarded",
-	"http-x-forwarded-",
-	"http-client-ip",
-	"http-via",
-	"via",
-	"x-via",
-	"proxy-",
-	"x-proxy",
-	"x-proxy-",
-	"x-real-ip",
-	"real-ip",
-	"client-ip",
-	"x-client-ip",
-	"x-clientip",
-	"x-client-address",
-	"true-client-ip",
-	"true-client-",
-	"cf-connecting-",
-	"cf-pseudo-ipv4",
-	"cf-ipcountry",
-	"cf-visitor",
-	"cf-ray",
-	"fastly-client-ip",
-	"fastly-client",
-	"cdn-loop",
-	"cdn-src-ip",
-	"incap-client-ip",
-	"x-cluster-client-ip",
-	"x-remote-",
-	"remote-addr",
-	"x-originating-ip",
-	"x-azure-clientip",
-	"x-azure-socketip",
-	"x-envoy-external-address",
-	"x-envoy-peer-metadata",
-	"x-appengine-user-ip",
-	"x-coming-from",
-	"coming-from",
-	"x-bluecoat-via",
-	"x-squid-",
-	"xroxy-connection",
-	"x-msisdn",
-	"x-nokia-",
-	"x-up-",
-	"x-h3g-",
-	"x-imsi",
-	"x-imei",
-	"msisdn",
-	"x-wsb-",
-	"x-network-info",
-	"x-sourceip",
-	"source-ip",
-	"wl-proxy-client-ip",
-	"wl-proxy-",
-	"z-forwarded-for",
-};
-
-bool forward_mask_names(struct span name)
+enum forward_mask_kind forward_mask_kind(const struct forward_mask *mask)
 {
-	for (size_t i = 0; i < ARRAY_LENGTH(telling); i++) {
-		struct span row = span_of(telling[i]);
-
-		if (row.at[row.len - 1] == '-' ? mask_name_begins(name, row) : mask_name_is(name, row))
-			return true;
-	}
-	return false;
+	return mask->kind;
 }
 
-static void drop_telling(struct http_fields *fields, bool keep_via)
+/* ---- what is dropped ---- */
+
+/* By name, and by what it says of the client; own: NULL where that is not looked at. */
+static void drop_fields(const struct forward_mask *mask, const struct address *own, struct http_fields *fields)
+{
+	for (uint32_t i = 0; i < fields->count; i++) {
+		struct http_field *field = &fields->items[i];
+		if (field->dropped)
+			continue;
+		uint8_t treatment = name_set_find(mask->requests, field->id, field->name);
+		field->dropped = treatment == FIELD_DROP || (!treatment && mask->allowlist) ||
+				 (own && own_address_in(own, field->value));
+	}
+}
+
+/* What to look for in values; NULL: nothing. `room` is where it is kept. */
+static const struct address *own_address(const struct forward_mask *mask, const struct address *client,
+					 struct address *room)
+{
+	return mask->client_address && own_address_init(client, room) ? room : NULL;
+}
+
+bool forward_mask_is_told(const struct forward_mask *mask, const struct address *client, struct span path)
+{
+	struct address room;
+	const struct address *own = own_address(mask, client, &room);
+
+	return own && own_address_in(own, path);
+}
+
+void forward_mask_trailers(const struct forward_mask *mask, const struct address *client,
+			   struct http_fields *trailers)
+{
+	struct address room;
+
+	drop_fields(mask, own_address(mask, client, &room), trailers);
+}
+
+/* ---- Referer ---- */
+
+/* "https://a.test:8443/b?c": up to the path, without userinfo; empty: not of that form. */
+static struct span origin_of(struct span url, struct span *scheme, struct span *authority)
+{
+	ptrdiff_t slashes = span_search(url, SPAN("://"));
+	size_t start, end;
+
+	if (slashes <= 0)
+		return (struct span){0};
+	*scheme = span_first(url, (size_t)slashes);
+	if (!span_equal_nocase(*scheme, SPAN("http")) && !span_equal_nocase(*scheme, SPAN("https")))
+		return (struct span){0};
+	start = end = (size_t)slashes + 3;
+	for (; end < url.len && url.at[end] != '/' && url.at[end] != '?' && url.at[end] != '#'; end++)
+		if (url.at[end] == '@')
+			start = end + 1;
+	*authority = span_make(url.at + start, end - start);
+	return span_first(url, end);
+}
+
+static uint16_t port_of(const struct http_authority *host, struct span scheme)
+{
+	if (host->port)
+		return host->port;
+	return http_scheme_port(span_equal_nocase(scheme, SPAN("https")) ? SPAN("https") : SPAN("http"));
+}
+
+static bool is_same_origin(const struct http_head *request, struct span scheme,
+			   const struct http_authority *authority)
+{
+	return span_equal_nocase(scheme, request->scheme) && span_equal(authority->host, request->host.host) &&
+	       port_of(authority, scheme) == port_of(&request->host, request->scheme);
+}
+
+/* False: out of memory. */
+static bool trim_referer(enum forward_referer how, const struct http_head *request, struct http_field *field)
+{
+	struct span scheme = {0}, authority = {0};
+	struct http_authority host = {0};
+	struct arena *arena = request->fields.arena;
+	struct error error = ERROR_OK;
+
+	if (!origin_of(field->value, &scheme, &authority).len ||
+	    !http_authority_parse(authority, arena, &host, &error)) {
+		field->dropped = true; /* what is not understood is not trimmed either */
+		return true;
+	}
+	if (how == FORWARD_REFERER_SAME_ORIGIN) {
+		field->dropped = !is_same_origin(request, scheme, &host);
+		return true;
+	}
+	const struct span parts[] = {scheme, SPAN("://"), authority, SPAN("/")};
+	field->value = arena_join(arena, parts, ARRAY_LENGTH(parts));
+	return field->value.at != NULL;
+}
+
+/* ---- what is set ---- */
+
+static bool trim_referers(const struct forward_mask *mask, struct http_head *request)
 {
 	struct http_field *field;
 	uint32_t index = 0;
 
-	while ((field = http_fields_next(fields, &index))) {
-		if (keep_via && field->id == HTTP_FIELD_VIA)
-			continue;
-		if (forward_mask_names(field->name))
-			field->dropped = true;
-	}
+	while ((field = http_fields_next(&request->fields, &index)))
+		if (field->id == HTTP_FIELD_REFERER && !trim_referer(mask->referer, request, field))
+			return false;
+	return true;
 }
+
+/* The steps that are off by default. */
+static bool apply_steps(const struct forward_mask *mask, struct http_head *request)
+{
+	struct http_fields *fields = &request->fields;
+
+	if (mask->referer != FORWARD_REFERER_FULL && !trim_referers(mask, request))
+		return false;
+	for (unsigned i = 0; i < mask->set_count; i++) {
+		const struct forward_set *set = &mask->set[i];
+		if (!http_fields_set(fields, http_field_identify(set->name), set->name, set->value))
+			return false;
+	}
+	return true;
+}
+
+/* ---- what is told ---- */
 
 /* One field line of all that are there by this id, with `member` at the end (RFC 9110 5.3). */
 static bool append_member(struct http_fields *fields, enum http_field_id id, struct span member)
@@ -135,45 +178,49 @@ static bool append_client(struct http_fields *fields, const struct address *clie
 	return append_member(fields, HTTP_FIELD_FORWARDED, node);
 }
 
-bool forward_mask_request(enum forward_mask_kind mask, const struct address *client, struct span pseudonym,
-			  struct http_head *request)
+static bool add_trace(const struct forward_mask *mask, const struct address *client, struct span pseudonym,
+		      struct http_head *request)
 {
-	struct http_fields *fields = &request->fields;
-
-	http_fields_drop_id(fields, HTTP_FIELD_PROXY_AUTHORIZATION);
-	http_fields_drop_id(fields, HTTP_FIELD_PROXY_CONNECTION);
-	switch (mask) {
-	case FORWARD_TRANSPARENT:
-		return append_client(fields, client) &&
-		       via_append(fields, (enum http_version)request->version, pseudonym);
-	case FORWARD_ANONYMOUS:
-		drop_telling(fields, true);
-		return via_append(fields, (enum http_version)request->version, pseudonym);
-	case FORWARD_ELITE:
-		drop_telling(fields, false);
+	if (mask->kind == FORWARD_ELITE)
 		return true;
-	}
-	return true;
+	if (mask->kind == FORWARD_TRANSPARENT && !append_client(&request->fields, client))
+		return false;
+	return via_append(&request->fields, (enum http_version)request->version, pseudonym);
 }
 
-void forward_mask_trailers(enum forward_mask_kind mask, struct http_fields *trailers)
+bool forward_mask_request(const struct forward_mask *mask, const struct address *client,
+			  struct span pseudonym, struct http_head *request)
 {
-	if (mask != FORWARD_TRANSPARENT)
-		drop_telling(trailers, false);
+	struct address room;
+
+	drop_fields(mask, own_address(mask, client, &room), &request->fields);
+	if (mask->steps && !apply_steps(mask, request))
+		return false;
+	if (!add_trace(mask, client, pseudonym, request))
+		return false;
+	return !mask->order || field_order_apply(&request->fields);
 }
 
-bool forward_mask_response(enum forward_mask_kind mask, struct span pseudonym, struct http_head *response)
+void forward_mask_hide(const struct forward_mask *mask, struct http_fields *fields)
+{
+	struct http_field *field;
+	uint32_t index = 0;
+
+	while ((field = http_fields_next(fields, &index)))
+		field->dropped = name_set_find(mask->responses, field->id, field->name) == FIELD_DROP;
+}
+
+bool forward_mask_response(const struct forward_mask *mask, struct span pseudonym, struct http_head *response)
 {
 	struct http_fields *fields = &response->fields;
 
-	/* They are between a client and its next proxy (RFC 9110 11.7); an origin's would make the client show us credentials. */
-	http_fields_drop_id(fields, HTTP_FIELD_PROXY_AUTHENTICATE);
-	http_fields_drop_id(fields, HTTP_FIELD_PROXY_AUTHENTICATION_INFO);
-	http_fields_drop_id(fields, HTTP_FIELD_PROXY_CONNECTION);
-	if (mask == FORWARD_ELITE)
+	forward_mask_hide(mask, fields);
+	if (mask->kind == FORWARD_ELITE)
 		return true;
 	return via_append(fields, (enum http_version)response->version, pseudonym);
 }
+
+/* ---- Via ---- */
 
 static struct span version_text(enum http_version version)
 {

@@ -10,5 +10,7 @@
 /* Compared without case, '_' as '-'. `lower` is written in lower case with '-'. */
 bool mask_name_is(struct span name, struct span lower);
 bool mask_name_begins(struct span name, struct span lower);
+/* The same for two names as they were written. */
+bool mask_name_same(struct span one, struct span other);
 
 #endif

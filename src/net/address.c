@@ -442,6 +442,15 @@ bool address_equal_ip(const struct address *a, const struct address *b)
 	return equal_plain(&plain_a, &plain_b);
 }
 
+bool address_is_loopback(const struct address *address)
+{
+	static const uint8_t loopback[16] = {[15] = 1};
+
+	if (address->family == ADDRESS_V4)
+		return address->ip[0] == 127;
+	return address->family == ADDRESS_V6 && memcmp(address->ip, loopback, sizeof(loopback)) == 0;
+}
+
 uint64_t address_hash_ip(const struct address *address, uint64_t seed)
 {
 	struct address plain = address_unmap(address);

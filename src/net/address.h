@@ -61,6 +61,7 @@ size_t address_subscriber(const struct address *address);
 
 bool address_equal(const struct address *a, const struct address *b);    /* port too */
 bool address_equal_ip(const struct address *a, const struct address *b); /* after address_unmap of both */
+bool address_is_loopback(const struct address *address);                 /* after address_unmap */
 /* ::ffff:a.b.c.d as v4; others unchanged. */
 struct address address_unmap(const struct address *address);
 uint64_t address_hash_ip(const struct address *address, uint64_t seed);

@@ -328,6 +328,8 @@ static void line_verdict(struct line *line, const struct exchange *x, const stru
 	if (p->forward.way.bound || p->forward.way.interface)
 		line_member(line, SPAN(",\"exit\":"), span_of(exit_name(p->listener->exits, p->forward.exit)));
 	line_member_if(line, SPAN(",\"source\":"), p->forward.source_text);
+	if (p->forward.tells_address)
+		line_add(line, SPAN(",\"tells_address\":true"));
 }
 
 /* Of an association of SOCKS: what became of its datagrams, and why the first that was denied was. */

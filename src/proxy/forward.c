@@ -144,6 +144,8 @@ static enum phase_result forward_mask(struct exchange *x, struct proxy_exchange 
 {
 	if (x->request.target_form == HTTP_TARGET_AUTHORITY)
 		return PHASE_NEXT;
+	p->forward.tells_address =
+		forward_mask_is_told(p->listener->mask, &x->client->address, x->request.path);
 	if (!forward_mask_request(p->listener->mask, &x->client->address, p->listener->via, &x->request))
 		return phase_fail(x, ERROR_MEMORY, NULL);
 	return PHASE_NEXT;
@@ -153,6 +155,12 @@ bool forward_mask_response_of(struct exchange *x, struct proxy_exchange *p)
 {
 	forward_hide_secrets(p, &x->response.fields);
 	return forward_mask_response(p->listener->mask, p->listener->via, &x->response);
+}
+
+void forward_mask_beside(const struct proxy_exchange *p, struct http_fields *fields)
+{
+	forward_hide_secrets(p, fields);
+	forward_mask_hide(p->listener->mask, fields);
 }
 
 const struct phase forward_phases[] = {

@@ -88,14 +88,15 @@ class Load:
 
 
 def connections_to(*origins):
-    """Connections that the kernel has towards these origins, made or being made."""
+    """Connections that the kernel has towards these origins, made or being made. Its table may show one twice when others come and go."""
     ports = {f"{origin.port:04X}" for origin in origins}
-    count = 0
+    found = set()
     with open("/proc/net/tcp", encoding="ascii") as file:
         for line in list(file)[1:]:
             words = line.split()
-            count += words[2].rpartition(":")[2] in ports and words[3] in ("01", "02")
-    return count
+            if words[2].rpartition(":")[2] in ports and words[3] in ("01", "02"):
+                found.add((words[1], words[2]))
+    return len(found)
 
 
 def most_connections(guise, load, *origins):

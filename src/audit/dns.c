@@ -64,7 +64,7 @@ static bool take_name(struct reader *reader, struct dns_question *question)
 			return false;
 		if (label.len == 0)
 			return question->name_len > 0;
-		if (question->name_len + label.len + 1 > sizeof(question->name))
+		if (question->name_len + label.len + (question->name_len > 0) > sizeof(question->name))
 			return false;
 		if (question->name_len)
 			question->name[question->name_len++] = '.';

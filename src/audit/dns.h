@@ -11,7 +11,7 @@
 
 enum {
 	DNS_PACKET = 512, /* bytes, at most: what goes over UDP without more ado (RFC 1035 4.2.1) */
-	DNS_NAME = 255,
+	DNS_NAME = 253,   /* characters (RFC 1035 2.3.4) */
 	DNS_NAMES_MOST = 4096,
 	DNS_TYPE_A = 1,
 	DNS_TYPE_AAAA = 28,

@@ -3,8 +3,6 @@
  */
 #include "audit/talker_internal.h"
 
-#include <stdio.h>
-
 enum {
 	NAMES = 4,
 	PARTS_MOST = 32, /* of one text with things in braces */
@@ -119,8 +117,19 @@ static void add(struct text *text, struct span bytes)
 {
 	const struct span parts[] = {text->all, bytes};
 
-	if (text->all.at)
-		text->all = arena_join(text->arena, parts, ARRAY_LENGTH(parts));
+	text->all = text->all.at && bytes.at ? arena_join(text->arena, parts, ARRAY_LENGTH(parts)) :
+					       (struct span){0};
+}
+
+static void add_text(struct text *text, const char *format, ...) PRINTF_LIKE(2, 3);
+
+static void add_text(struct text *text, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	add(text, arena_format_list(text->arena, format, arguments));
+	va_end(arguments);
 }
 
 static void add_fields(struct text *text, const struct talk_field *fields, unsigned count)
@@ -128,27 +137,10 @@ static void add_fields(struct text *text, const struct talk_field *fields, unsig
 	for (unsigned i = 0; i < count; i++) {
 		struct span value = talker_expand(text->talker, fields[i].value, text->arena);
 
-		if (!value.at) {
+		if (!value.at)
 			text->all = (struct span){0};
-			return;
-		}
-		add(text, span_of(fields[i].name));
-		add(text, SPAN(": "));
-		add(text, value);
-		add(text, SPAN("\r\n"));
+		add_text(text, "%s: %.*s\r\n", fields[i].name, SPAN_ARG(value));
 	}
-}
-
-static void add_line(struct text *text, const char *format, const char *word, unsigned long long number)
-	__attribute__((format(printf, 2, 0)));
-
-static void add_line(struct text *text, const char *format, const char *word, unsigned long long number)
-{
-	char line[256];
-	int len = snprintf(line, sizeof(line), format, word, number);
-
-	ENSURE(len >= 0 && (size_t)len < sizeof(line));
-	add(text, span_make(line, (size_t)len));
 }
 
 static const struct talk_field *field_of(const struct talk *talk, const char *name)
@@ -187,7 +179,7 @@ static bool has_body(const struct talker_request *request)
 /* The line of the status and the fields; what frames the body is left to the caller. */
 static void add_head(struct text *text, const struct talk *talk, const char *status)
 {
-	add_line(text, "HTTP/1.1 %s\r\n", status, 0);
+	add_text(text, "HTTP/1.1 %s\r\n", status);
 	add_fields(text, talk->fields, talk->count);
 }
 
@@ -207,16 +199,14 @@ static void add_plain(struct text *text, const struct talk *talk, const struct t
 	}
 	if (field_of(talk, "ETag") && range_of(request->range, body.len, &first, &last)) {
 		add_head(text, talk, "206 Partial Content");
-		add_line(text, "%sContent-Range: bytes %llu-", "", first);
-		add_line(text, "%s%llu/", "", last);
-		add_line(text, "%s%llu\r\n", "", body.len);
+		add_text(text, "Content-Range: bytes %zu-%zu/%zu\r\n", first, last, body.len);
 		body = span_make(body.at + first, last - first + 1);
 	} else {
 		add_head(text, talk, talk->status);
 	}
 	if (!field_of(talk, "Content-Type"))
 		add(text, SPAN("Content-Type: text/html\r\n"));
-	add_line(text, "%sContent-Length: %llu\r\n\r\n", "", body.len);
+	add_text(text, "Content-Length: %zu\r\n\r\n", body.len);
 	if (has_body(request))
 		add(text, body);
 }
@@ -228,8 +218,7 @@ static void add_trailers(struct text *text, const struct talk *talk, const struc
 	    SPAN("Transfer-Encoding: chunked\r\nTrailer: X-Backend-Server, X-Aud-Trailer, Server-Timing\r\n\r\n"));
 	if (!has_body(request))
 		return;
-	add_line(text, "%s%llx\r\n", "", strlen(talk->body));
-	add_line(text, "%s\r\n0\r\n", talk->body, 0);
+	add_text(text, "%zx\r\n%s\r\n0\r\n", strlen(talk->body), talk->body);
 	add_fields(text, talk->beside, talk->beside_count);
 	add(text, SPAN("\r\n"));
 }
@@ -238,7 +227,7 @@ static void add_trailers(struct text *text, const struct talk *talk, const struc
 static void add_echo(struct text *text, const struct talker_request *request)
 {
 	add(text, SPAN("HTTP/1.1 200 OK\r\nContent-Type: message/http\r\n"));
-	add_line(text, "%sContent-Length: %llu\r\n\r\n", "", request->head.len);
+	add_text(text, "Content-Length: %zu\r\n\r\n", request->head.len);
 	add(text, request->head);
 }
 
@@ -263,7 +252,7 @@ static void add_talk(struct text *text, const struct talk *talk, const struct ta
 		break;
 	case TALK_BREAKS:
 		add_head(text, talk, talk->status);
-		add_line(text, "%sContent-Length: %llu\r\n\r\n", "", 2 * strlen(talk->body));
+		add_text(text, "Content-Length: %zu\r\n\r\n", 2 * strlen(talk->body));
 		add(text, span_of(talk->body));
 		*close = true;
 		break;
@@ -283,8 +272,8 @@ struct span talker_answer(const struct talker *talker, const struct talker_reque
 
 	*close = false;
 	if (!talk)
-		add_line(&text, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n%s",
-			 has_body(request) ? "ok\n" : "", 0);
+		add_text(&text, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n%s",
+			 has_body(request) ? "ok\n" : "");
 	else if (span_equal(request->method, SPAN("TRACE")))
 		add_echo(&text, request);
 	else

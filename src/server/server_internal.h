@@ -27,6 +27,7 @@ struct bound {
 	struct address address; /* with its real port */
 	char text[ADDRESS_TEXT + 1];
 	char via[NAME_MOST];
+	struct told_names told; /* fields that a mask has dropped; any thread */
 	int *sockets;
 	bool shared; /* one socket for all workers */
 };

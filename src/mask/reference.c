@@ -93,8 +93,16 @@ static bool is_below(struct span host, struct span name)
 bool reference_is_above(const struct reference_map *map, struct span name)
 {
 	name = without_dot(name);
-	return name.len > 0 && (is_below(map->server, name) || is_below(map->said, name)) &&
-	       !is_below(map->asked, name) && !is_below(map->host, name);
+	if (name.len == 0 || is_below(map->asked, name) || is_below(map->host, name))
+		return false;
+	if (is_below(map->server, name) || is_below(map->said, name))
+		return true;
+	/* Few values have names that are neither the client's nor a server's; so no table is kept for them. */
+	for (const struct inside_host *host = map->inside ? inside_first(map->inside) : NULL; host;
+	     host = inside_next(host))
+		if (is_below(inside_host(host), name))
+			return true;
+	return false;
 }
 
 uint16_t reference_port(struct span text)

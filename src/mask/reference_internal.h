@@ -17,7 +17,7 @@ enum reference_host {
 enum reference_host reference_judge(const struct reference_map *map, struct span host, uint16_t port);
 /* ":8080" at the front of the text; 0: there is none. */
 uint16_t reference_port(struct span text);
-/* Whether the server that answers is below this name, and nothing that the client may know is. */
+/* Whether a server is below this name, and nothing that the client may know is. */
 bool reference_is_above(const struct reference_map *map, struct span name);
 /* Whether any of the text names a server: hosts with a dot, addresses, and any host where a reference has one. */
 bool reference_mentions(const struct reference_map *map, struct span text);

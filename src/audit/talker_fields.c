@@ -24,7 +24,6 @@ static const struct talk_field chatter[] = {
 	SECRET("software.generator", "X-Generator", "Audpal 10 (https://www.drupal.org)"),
 	SECRET("software.drupal-cache", "X-Drupal-Cache", "HIT-aud"),
 	SECRET("software.drupal-dynamic", "X-Drupal-Dynamic-Cache", "MISS-aud"),
-	SECRET("software.pingback", "X-Pingback", "/aud/xmlrpc.php"),
 	SECRET("software.redirect-by", "X-Redirect-By", "AudPress"),
 	SECRET("software.litespeed", "X-Litespeed-Cache", "hit-aud"),
 	SECRET("software.pagespeed", "X-Mod-Pagespeed", "1.13.35.2-aud"),
@@ -35,11 +34,9 @@ static const struct talk_field chatter[] = {
 	SECRET("software.jenkins", "X-Jenkins", "2.401.1-aud"),
 	SECRET("software.jenkins-session", "X-Jenkins-Session", "aud4711"),
 	SECRET("software.liferay", "Liferay-Portal", "Audray Community Edition 7.4"),
-	SECRET("software.version", "X-Version", "7.31.2-aud"),
 	SECRET("software.rack-cache", "X-Rack-Cache", "miss-aud"),
-	SECRET("software.shopify-stage", "X-Magento-Cache-Debug", "MISS-aud"),
+	SECRET("software.magento", "X-Magento-Cache-Debug", "MISS-aud"),
 	SECRET("software.php-version", "X-PHP-Version", "8.1.2-aud"),
-	SECRET("software.product", "Product", "Aud Application Server/9"),
 	SECRET("software.technology", "X-Powered-CMS", "AudCMS 3"),
 	SECRET("node.backend-server", "X-Backend-Server", "aud-node-7"),
 	SECRET("node.backend", "X-Backend", "aud-node-7"),
@@ -83,7 +80,6 @@ static const struct talk_field chatter[] = {
 	DEEP("inside.git", "X-Git-Commit", "aud9fceb02"),
 	DEEP("inside.proxy-status", "Proxy-Status", "aud-node-7; error=connection_timeout"),
 	DEEP("inside.chromelogger", "X-ChromeLogger-Data", "aud=="),
-	DEEP("inside.php-debug", "PHP-Auth-Debug", "aud"),
 };
 
 /* Names and addresses in fields that nobody has on a list, and in places where they are hard to see. */

@@ -75,6 +75,7 @@ static void proxy_cancel(struct proxy_exchange *p)
 		forward_cancel(p);
 	} else {
 		hand_over_cancel(p);
+		sameness_cancel(p);
 	}
 }
 
@@ -166,6 +167,8 @@ static void proxy_on_response(struct exchange *x)
 		exchange_fail(x, &(struct error){.code = ERROR_MEMORY});
 		return;
 	}
+	if (sameness_take_error(x, p))
+		return;
 	exchange_send_head(x);
 	if (x->state == EXCHANGE_ANSWERED && x->response.status == 101 && exchange_become_tunnel(x))
 		tunnel_start(x, p);
@@ -177,7 +180,7 @@ static void proxy_on_up_failed(struct exchange *x, const struct error *error)
 
 	if (p->listener->face == PROXY_FORWARD)
 		forward_on_up_failed(x, p, error);
-	else
+	else if (!sameness_on_up_failed(x, p))
 		hand_over_on_failed(x, p, error);
 }
 

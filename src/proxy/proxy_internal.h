@@ -7,6 +7,7 @@
 #include "mask/template.h"
 #include "proxy/hand_over.h"
 #include "proxy/proxy.h"
+#include "proxy/sameness.h"
 #include "upstream/path.h"
 
 struct allowed;
@@ -71,9 +72,10 @@ struct proxy_exchange {
 	};
 
 	struct tunnel *tunnel;
-	struct mirror *mirror; /* its request goes to a mirror too, and is not complete; NULL: none */
-	bool detached;         /* its tunnel goes on without it, and logs: see detached.h */
-	bool is_mirror;        /* of another exchange: see mirror.h */
+	struct uniform_error *uniform; /* in place of the server's; see sameness.h; NULL: it has none */
+	struct mirror *mirror;         /* its request goes to a mirror too, and is not complete; NULL: none */
+	bool detached;                 /* its tunnel goes on without it, and logs: see detached.h */
+	bool is_mirror;                /* of another exchange: see mirror.h */
 };
 
 static inline struct proxy_exchange *proxy_exchange(const struct exchange *x)
@@ -139,7 +141,8 @@ WARN_UNUSED bool reverse_mask_answer(struct exchange *x, struct proxy_exchange *
 WARN_UNUSED bool reverse_mask_error(const struct proxy_exchange *p, struct http_fields *fields);
 /* Interim heads of a server, and trailers: what is hidden is hidden there too, nothing is added. */
 void reverse_mask_interim_of(struct exchange *x, struct proxy_exchange *p);
-void reverse_mask_beside(struct exchange *x, struct proxy_exchange *p, struct http_fields *trailers, bool response);
+void reverse_mask_beside(struct exchange *x, struct proxy_exchange *p, struct http_fields *trailers,
+			 bool response);
 
 /* forward.c */
 /* What the rules are asked. `address`: NULL while it is not known; borrowed. */
@@ -251,6 +254,8 @@ WARN_UNUSED bool pinning_on_failed(struct exchange *x, const struct proxy_exchan
 void reply_begin(struct exchange *x, unsigned status);
 void reply_error(struct exchange *x, struct proxy_exchange *p, const struct error *error);
 void reply_trace(struct exchange *x);
+/* What there is to say of an error by its status alone, in the form that the client reads best. *type: its media type. Zero: out of memory. */
+struct span reply_status_body(struct exchange *x, unsigned status, struct span *type);
 
 /* tunnel.c */
 void tunnel_start(struct exchange *x, struct proxy_exchange *p);

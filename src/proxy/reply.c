@@ -69,6 +69,35 @@ static struct span reply_escape(struct exchange *x, struct span text)
 	return span_make(out, len);
 }
 
+static struct span reply_html(struct exchange *x, unsigned status, struct span text)
+{
+	const char *title = http_status_reason(status);
+
+	return arena_format(
+		&x->arena,
+		"<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>%u %s</title>\n"
+		"<style>body{font:1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:15vh auto;padding:0 1rem;"
+		"color-scheme:light dark}</style>\n<h1>%u %s</h1>\n%.*s</html>\n",
+		status, title, status, title, SPAN_ARG(text));
+}
+
+struct span reply_status_body(struct exchange *x, unsigned status, struct span *type)
+{
+	enum reply_form form = reply_form(x);
+	const char *title = http_status_reason(status);
+
+	*type = span_of(reply_types[form]);
+	switch (form) {
+	case REPLY_PLAIN:
+		return arena_format(&x->arena, "%u %s\n", status, title);
+	case REPLY_HTML:
+		return reply_html(x, status, SPAN(""));
+	case REPLY_JSON:
+		break;
+	}
+	return arena_format(&x->arena, "{\"status\":%u,\"title\":\"%s\"}\n", status, title);
+}
+
 static struct span reply_error_body(struct exchange *x, enum reply_form form, const struct error *error,
 				    struct span detail)
 {
@@ -80,14 +109,8 @@ static struct span reply_error_body(struct exchange *x, enum reply_form form, co
 		return arena_format(&x->arena, "%u %s: %.*s\n", status, title, SPAN_ARG(detail));
 	case REPLY_HTML:
 		detail = reply_escape(x, detail);
-		if (!detail.at)
-			return detail;
-		return arena_format(
-			&x->arena,
-			"<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>%u %s</title>\n"
-			"<style>body{font:1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:15vh auto;padding:0 1rem;"
-			"color-scheme:light dark}</style>\n<h1>%u %s</h1>\n<p>%.*s.</p>\n</html>\n",
-			status, title, status, title, SPAN_ARG(detail));
+		detail = detail.at ? arena_format(&x->arena, "<p>%.*s.</p>\n", SPAN_ARG(detail)) : detail;
+		return detail.at ? reply_html(x, status, detail) : detail;
 	case REPLY_JSON:
 		break;
 	}

@@ -17,8 +17,9 @@ enum phase_result reverse_mask_request(struct exchange *x, struct proxy_exchange
 		exchange_fail(x, &error);
 		return PHASE_DONE;
 	}
-	/* Edits see the request as it came; what they set wins over what we add. */
-	if (!forwarded_write(p->listener->forwarded, &x->client->address, &p->origin, request, &x->arena) ||
+	/* Edits see the request as it came, but for what only we can read; what they set wins over what we add. */
+	if (!sameness_request(x, p) ||
+	    !forwarded_write(p->listener->forwarded, &x->client->address, &p->origin, request, &x->arena) ||
 	    !tls_policy_request(x, p) || !via_append(&request->fields, request->version, p->listener->via) ||
 	    !edits_apply(route->request, &request->fields, &context))
 		return phase_fail(x, ERROR_MEMORY, NULL);
@@ -86,8 +87,9 @@ bool reverse_mask_response(struct exchange *x, struct proxy_exchange *p)
 		if (!reverse_mask_head(route->mask, &view, &x->response))
 			return false;
 	}
-	return tls_policy_response(x, p, &x->response.fields) &&
-	       edits_apply(route->response, &x->response.fields, &context);
+	return sameness_response(x, p) && tls_policy_response(x, p, &x->response.fields) &&
+	       edits_apply(route->response, &x->response.fields, &context) &&
+	       sameness_order(p, &x->response.fields);
 }
 
 bool reverse_mask_answer(struct exchange *x, struct proxy_exchange *p)
@@ -96,7 +98,8 @@ bool reverse_mask_answer(struct exchange *x, struct proxy_exchange *p)
 	struct template_context context = proxy_template_context(x, p);
 
 	return reverse_mask_error(p, &x->response.fields) && tls_policy_response(x, p, &x->response.fields) &&
-	       edits_apply(route->response, &x->response.fields, &context);
+	       edits_apply(route->response, &x->response.fields, &context) &&
+	       sameness_order(p, &x->response.fields);
 }
 
 bool reverse_mask_error(const struct proxy_exchange *p, struct http_fields *fields)
@@ -114,7 +117,8 @@ void reverse_mask_interim_of(struct exchange *x, struct proxy_exchange *p)
 
 	if (mask) {
 		struct reverse_mask_view view = mask_view(x, p);
-		if (!reverse_mask_interim(mask, &view, &x->response))
+		if (!reverse_mask_interim(mask, &view, &x->response) ||
+		    !sameness_beside(p, &x->response.fields))
 			x->response.fields.count = 0; /* out of memory: nothing is said rather than too much */
 	}
 	edits_hide(p->match.route->response, &x->response.fields);
@@ -127,7 +131,7 @@ static void mask_response_trailers(const struct exchange *x, struct proxy_exchan
 
 	if (mask && p->hand_over.named) {
 		struct reverse_mask_view view = mask_view(x, p);
-		if (!reverse_mask_trailers(mask, &view, trailers))
+		if (!reverse_mask_trailers(mask, &view, trailers) || !sameness_beside(p, trailers))
 			trailers->count = 0;
 	}
 	edits_hide(p->match.route->response, trailers);

@@ -1,6 +1,7 @@
 /*
  * What each listening address means: from the snapshot to what the proxy room and the admin room work with. Main thread, before workers run.
  */
+#include "mask/sameness.h"
 #include "net/proxy_protocol.h"
 #include "server/own.h"
 #include "server/server_internal.h"
@@ -154,6 +155,28 @@ static void say_exit(void *owner, const char *text)
 	struct server *server = owner;
 
 	log_say(server->ring, LOG_WARNING, "%s", text);
+}
+
+static bool seals_at_random(const struct router *router)
+{
+	bool random = sameness_key_is_random(reverse_mask_same(router_mask(router)));
+
+	for (size_t i = 0; i < router_count(router); i++)
+		random |= sameness_key_is_random(reverse_mask_same(router_at(router, i)->mask));
+	return random;
+}
+
+void masks_look(const struct server *server)
+{
+	for (size_t i = 0; i < server->snapshot->listener_count; i++) {
+		const struct router *router = server->snapshot->listeners[i].router;
+		if (!router || !seals_at_random(router))
+			continue;
+		log_say(server->ring, LOG_INFO,
+			"mask.same.etags: without \"key\" tags are sealed with one that was made now: no other node knows it, and after a "
+			"restart clients ask for everything once more");
+		return;
+	}
 }
 
 void exits_look(struct server *server)

@@ -292,6 +292,7 @@ int server_run(struct snapshot *snapshot, const struct server_options *options)
 	if (good) {
 		banner_print(server, options->quiet);
 		exits_look(server);
+		masks_look(server);
 		run_until_told(server, &set);
 	} else {
 		workers_drain(server, true);

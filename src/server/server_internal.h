@@ -102,6 +102,7 @@ WARN_UNUSED bool resolver_prepare(struct server *server);
 
 /* listeners.c: from what is bound to what it means. False: out of memory. */
 WARN_UNUSED bool listeners_prepare(struct server *server);
+void masks_look(const struct server *server); /* says what masks do that a restart or another node would not know of */
 void exits_look(struct server *server); /* says by which exits nothing can leave now */
 
 /* system.c: what the machine has and allows. */

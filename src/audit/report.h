@@ -16,6 +16,7 @@ enum { AUDIT_GRADES_MOST = 4, AUDIT_SAW_MOST = 240, AUDIT_FINDINGS_MOST = 512 };
 struct audit_group {
 	const char *prefix; /* "field" */
 	const char *title;  /* "Fields of requests" */
+	const char *unseen; /* what people are told in place of "hidden", where nothing has to be hidden; or NULL */
 };
 
 /* For audit_finding.needs: no grade asks for it, it is only told. */

@@ -6,7 +6,7 @@
 #include "admin/json.h"
 #include "core/deadline.h"
 
-enum { TITLE_WIDTH = 38 };
+enum { TITLE_WIDTH = 44 };
 
 /* What a terminal is told; all empty without colours. */
 struct paint {
@@ -54,13 +54,18 @@ static const char *needs_name(const struct audit_report *report, unsigned needs)
 
 /* ---- for people ---- */
 
-static void print_row(const struct audit_report *report, const struct audit_row *row, FILE *out,
-		      const struct paint *paint)
+static const char *word(const struct audit_group *group, enum audit_verdict verdict)
+{
+	return verdict == AUDIT_HIDDEN && group->unseen ? group->unseen : audit_verdict_name(verdict);
+}
+
+static void print_row(const struct audit_report *report, const struct audit_group *group,
+		      const struct audit_row *row, FILE *out, const struct paint *paint)
 {
 	enum audit_verdict verdict = audit_report_verdict(report, row);
 	const char *needs = needs_name(report, row->needs);
 
-	fprintf(out, "  %s%-10s%s  %-*s", paint->verdict[verdict], audit_verdict_name(verdict), paint->end,
+	fprintf(out, "  %s%-10s%s  %-*s", paint->verdict[verdict], word(group, verdict), paint->end,
 		*row->saw || verdict == AUDIT_LEAKS ? TITLE_WIDTH : 0, row->title);
 	if (*row->saw)
 		fprintf(out, "  %s", row->saw);
@@ -85,11 +90,11 @@ static void print_group(const struct audit_report *report, const struct audit_gr
 			continue;
 		}
 		listed++;
-		print_row(report, row, out, paint);
+		print_row(report, group, row, out, paint);
 	}
 	if (minor)
 		fprintf(out, "  %s%-10s%s  %u %sof the same kind\n", paint->verdict[AUDIT_HIDDEN],
-			audit_verdict_name(AUDIT_HIDDEN), paint->end, minor, listed ? "more " : "");
+			word(group, AUDIT_HIDDEN), paint->end, minor, listed ? "more " : "");
 }
 
 /* Each advice once, with what it is for. */

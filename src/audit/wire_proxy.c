@@ -41,9 +41,11 @@ bool wire_open_proxy(struct wire *wire, const struct parent_server *proxy, const
 		     struct span alpn, uint64_t deadline)
 {
 	struct tls_blocking_client options = {.alpn = alpn};
+	struct address literal;
 
-	if (proxy->address.family == ADDRESS_NONE) {
+	if (!address_parse_ip(proxy->host, &literal))
 		options.name = proxy->host;
+	if (proxy->address.family == ADDRESS_NONE) {
 		if (!open_name(wire, proxy->host, proxy->port, from, deadline))
 			return false;
 	} else if (!wire_open(wire, &proxy->address, from, deadline)) {

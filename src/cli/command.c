@@ -13,9 +13,8 @@
 #include <unistd.h>
 
 const struct command *const commands[] = {
-	&command_run,     &command_check,        &command_explain,
-	&command_forward, &command_reverse,      &command_schema,
-	&command_version, &command_help_command, NULL,
+	&command_run,   &command_check,  &command_explain, &command_forward,      &command_reverse,
+	&command_audit, &command_schema, &command_version, &command_help_command, NULL,
 };
 
 enum { OPTIONS_MAX = 16, VALUE_HELP = 1000, VALUE_FIRST = 1001 };

@@ -8,6 +8,7 @@
 
 extern const struct command command_run;
 extern const struct command command_check;
+extern const struct command command_audit;
 extern const struct command command_explain;
 extern const struct command command_forward;
 extern const struct command command_reverse;

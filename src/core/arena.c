@@ -36,9 +36,19 @@ void arena_init(struct arena *arena, struct memory *memory, struct pool *pool, v
 	poison(arena->at, (size_t)(arena->end - arena->at));
 }
 
+/* From `begin` as far as it was given out: to its end, unless it is what is given out from now. */
+static void wipe(const struct arena *arena, uint8_t *begin, uint8_t *end)
+{
+	if (arena->at >= begin && arena->at <= end)
+		end = arena->at;
+	if (begin)
+		span_wipe(span_make(begin, (size_t)(end - begin)));
+}
+
 static void page_free(struct arena *arena, struct arena_page *page)
 {
 	unpoison(page, page->size);
+	wipe(arena, page->bytes, (uint8_t *)page + page->size);
 	if (page->pooled)
 		pool_put(arena->pool, page);
 	else
@@ -52,6 +62,7 @@ void arena_fini(struct arena *arena)
 		page_free(arena, page);
 	}
 	unpoison(arena->lent, (size_t)(arena->lent_end - arena->lent));
+	wipe(arena, arena->lent, arena->lent_end);
 	arena->pages = NULL;
 	arena->at = arena->end = arena->lent = arena->lent_end = NULL;
 }

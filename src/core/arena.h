@@ -2,6 +2,8 @@
  * Bump allocation for things that end together: one exchange, one snapshot. Nothing in it is freed alone. The
  * first bytes come from the memory that the owner lends (often the rest of a block); more comes from the pool
  * of pages given at init, larger requests from the heap. One thread at a time.
+ *
+ * At the end all of it is wiped that was given out, the lent memory too: what stood in a request is in no page that the next one is given.
  */
 #ifndef GUISE_CORE_ARENA_H
 #define GUISE_CORE_ARENA_H

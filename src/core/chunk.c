@@ -64,6 +64,7 @@ void block_free(struct buffers *buffers, struct block *block)
 {
 	size_t size = BLOCK_HEADER + block->capacity;
 	struct pool *pool = pool_for(buffers, size);
+	block_wipe(block);
 	if (pool)
 		pool_put(pool, block);
 	else

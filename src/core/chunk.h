@@ -1,6 +1,9 @@
 /*
  * Bytes on their way: blocks hold them, chunks name a part of a block, queues order chunks.
  *
+ * What was written into a block is wiped when its last reference goes: whoever has the block next, for another client, finds nothing in it, and a password stays no
+ * longer than it is needed. So who writes into a block keeps `used` true.
+ *
  * A block is reference-counted by its worker's chunks and never shared across threads. A worker lends one
  * block to whatever receives; a codec that wants to keep bytes refers to the block (large parts) or copies
  * them (small ones), so that a queue of little pieces cannot hold much more memory than it has bytes.
@@ -22,7 +25,7 @@ enum {
 struct block {
 	uint32_t references;
 	uint32_t capacity; /* of bytes[] */
-	uint32_t used;     /* bytes written; what follows is free for who holds the only reference */
+	uint32_t used; /* bytes written; what follows is free for who holds the only reference, and has never been written, or wiped */
 	uint8_t bytes[];
 };
 
@@ -53,6 +56,13 @@ void buffers_fini(struct buffers *buffers);
 /* A block of at least `capacity` bytes with one reference, used = 0. NULL: out of memory. */
 WARN_UNUSED struct block *block_new(struct buffers *buffers, size_t capacity);
 void block_free(struct buffers *buffers, struct block *block); /* what block_release calls at the last reference */
+
+/* Forgets what is in it, before it is used again for something else. Only by who holds the only reference. */
+static inline void block_wipe(struct block *block)
+{
+	span_wipe(span_make(block->bytes, block->used));
+	block->used = 0;
+}
 
 /* Gives one reference back; NULL is fine. */
 static inline void block_release(struct buffers *buffers, struct block *block)

@@ -92,7 +92,10 @@ void pool_fini(struct pool *pool)
 
 void *pool_grow(struct pool *pool)
 {
-	return memory_alloc(pool->memory, pool->size);
+	void *object = memory_alloc(pool->memory, pool->size);
+
+	/* Whatever had it before, a library perhaps, has left nothing in it for a client to be near to. */
+	return object ? memset(object, 0, pool->size) : NULL;
 }
 
 void pool_shrink(struct pool *pool, void *object)

@@ -2,7 +2,7 @@
  * The process's memory budget (`limits.memory`) and pools of equal objects that draw on it.
  *
  * The budget is one relaxed atomic shared by all threads; a pool belongs to one thread. What a pool hands out
- * is not cleared. Free objects are poisoned under ASan.
+ * is as it was given back, or cleared when it is new. Free objects are poisoned under ASan.
  */
 #ifndef GUISE_CORE_MEMORY_H
 #define GUISE_CORE_MEMORY_H

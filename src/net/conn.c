@@ -81,12 +81,17 @@ static struct block *lend(struct conn *conn)
 	return worker->receive;
 }
 
-/* A block of which the callee kept a part is its own now; the worker gets a fresh one when it needs it. */
+/*
+ * A block of which the callee kept a part is its own now; the worker gets a fresh one when it needs it. In one that it keeps, the next connection finds nothing of
+ * this one.
+ */
 static void take_back(struct worker *worker, struct block *block)
 {
 	if (block == worker->receive) {
-		if (block->references == 1)
+		if (block->references == 1) {
+			block_wipe(block);
 			return;
+		}
 		worker->receive = NULL;
 	}
 	block_release(&worker->buffers, block);

@@ -153,6 +153,7 @@ static void keep(struct relay *relay, struct direction *way, struct span rest)
 		return;
 	}
 	memcpy(block->bytes, rest.at, rest.len);
+	block->used = (uint32_t)rest.len;
 	way->block = block;
 	way->at = 0;
 	way->held = (uint32_t)rest.len;
@@ -212,9 +213,11 @@ static bool copy(struct relay *relay, struct direction *way)
 	if ((size_t)got == block->capacity && way->full_reads < FULL_READS_FOR_BULK)
 		way->full_reads++;
 	from->bytes_in += (uint64_t)got;
+	block->used = (uint32_t)got;
 	size_t taken = offer(relay, way, span_make(block->bytes, (size_t)got));
 	if (taken < (size_t)got && !way->lost)
 		keep(relay, way, span_make(block->bytes + taken, (size_t)got - taken));
+	block_wipe(block);
 	return taken == (size_t)got;
 }
 

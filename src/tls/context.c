@@ -42,6 +42,8 @@ SSL_CTX *tls_context_new(const SSL_METHOD *method, enum tls_version minimum, con
 	SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
 					     SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
 	SSL_CTX_clear_options(context, SSL_OP_LEGACY_SERVER_CONNECT);
+	/* What has been read is wiped in the library's buffers as it is in ours (core/chunk.h). */
+	SSL_CTX_set_options(context, SSL_OP_CLEANSE_PLAINTEXT);
 	/* An idle connection keeps no record buffer; chains are as they were given, nothing is built in a handshake. */
 	SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
 	SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY);

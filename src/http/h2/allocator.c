@@ -3,6 +3,8 @@
  */
 #include "http/h2/allocator.h"
 
+#include "core/span.h"
+
 #include <string.h>
 
 enum {
@@ -13,7 +15,7 @@ enum {
 
 /* As large as the strictest alignment. */
 struct block_head {
-	size_t size; /* of the whole block, bytes */
+	size_t used; /* bytes behind the head that were asked for */
 	uint32_t class;
 	uint32_t unused;
 };
@@ -27,6 +29,12 @@ static unsigned class_of(size_t size)
 	while (class < CLASS_NONE && size > (size_t)CLASS_LEAST << class)
 		class ++;
 	return class;
+}
+
+/* Of the whole block, bytes. */
+static size_t size_of(const struct block_head *head)
+{
+	return head->class < CLASS_NONE ? (size_t)CLASS_LEAST << head->class : head->used + sizeof(*head);
 }
 
 static void *allocate(size_t bytes, void *owner)
@@ -46,7 +54,7 @@ static void *allocate(size_t bytes, void *owner)
 	}
 	if (!head)
 		head = memory_alloc_beyond(allocator->classes[0].memory, size);
-	*head = (struct block_head){.size = size, .class = class};
+	*head = (struct block_head){.used = bytes, .class = class};
 	return head + 1;
 }
 
@@ -58,10 +66,11 @@ static void release(void *block, void *owner)
 	if (!block)
 		return;
 	head = (struct block_head *)block - 1;
+	span_wipe(span_make(block, head->used));
 	if (head->class < CLASS_NONE)
 		pool_put(&allocator->classes[head->class], head);
 	else
-		memory_free(allocator->classes[0].memory, head, head->size);
+		memory_free(allocator->classes[0].memory, head, size_of(head));
 }
 
 static void *allocate_cleared(size_t count, size_t bytes, void *owner)
@@ -76,18 +85,20 @@ static void *allocate_cleared(size_t count, size_t bytes, void *owner)
 
 static void *reallocate(void *block, size_t bytes, void *owner)
 {
-	const struct block_head *head;
+	struct block_head *head;
 
 	if (!block)
 		return allocate(bytes, owner);
 	head = (struct block_head *)block - 1;
-	size_t room = head->size - sizeof(*head);
-	if (bytes <= room)
+	size_t room = size_of(head) - sizeof(*head);
+	if (bytes <= room) {
+		head->used = size_max(head->used, bytes);
 		return block;
+	}
 	void *larger = allocate(bytes, owner);
 	if (!larger)
 		return NULL;
-	memcpy(larger, block, room);
+	memcpy(larger, block, head->used);
 	release(block, owner);
 	return larger;
 }

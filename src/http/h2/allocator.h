@@ -3,6 +3,8 @@
  * alone in the steady state, and what is taken counts against limits.memory. It is never refused, since nghttp2 1.52 does not bear that: an item
  * that could not be scheduled is freed twice. What its sessions may hold is bounded by other limits, and new work is refused while they
  * are past this one.
+ *
+ * What is released is wiped: fields of one client's requests stand in it, and the next session may be another's.
  */
 #ifndef GUISE_HTTP_H2_ALLOCATOR_H
 #define GUISE_HTTP_H2_ALLOCATOR_H

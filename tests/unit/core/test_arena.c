@@ -1,6 +1,8 @@
 /*
  * The memory budget, pools and arenas, with failures injected.
  */
+#include "../../support/traces.h"
+
 #include "core/arena.h"
 
 #include <setjmp.h>
@@ -173,6 +175,29 @@ static void test_failures(void **state)
 	}
 }
 
+/* Nothing of what was in an arena is in the memory that it had: what was lent, pages that it has left, the last one, and those of other sizes. */
+static void test_wiped(void **state)
+{
+	struct fixture *fixture = *state;
+	uint8_t lent[512] = {0};
+
+	for (size_t size = 24; size < 9000; size = size * 3 / 2 + 1) {
+		struct arena arena;
+		arena_init(&arena, &fixture->memory, &fixture->pool, lent + 3, sizeof(lent) - 3);
+		for (size_t i = 0; i < 200; i++) {
+			uint8_t *at = arena_alloc(&arena, size);
+			assert_non_null(at);
+			memset(at, '.', size);
+			memcpy(at + size - 12, "top secret!!", 12);
+		}
+		arena_fini(&arena);
+		assert_false(traces_in(lent, sizeof(lent), "secret"));
+		assert_false(traces_in_pool(&fixture->pool, "secret"));
+		for (size_t i = 0; i < sizeof(lent); i++)
+			assert_int_equal(lent[i], 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -184,6 +209,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_large_keeps_page, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_copy_and_format, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_failures, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_wiped, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

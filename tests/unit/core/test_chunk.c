@@ -297,6 +297,50 @@ static void test_random_walk_without_memory(void **state)
 	}
 }
 
+/* Whoever has the block next finds nothing in it, however far it looks. */
+static void test_blocks_are_wiped(void **state)
+{
+	struct fixture *fixture = *state;
+	static const size_t sizes[] = {BLOCK_SMALL, BLOCK_MEDIUM, BLOCK_LARGE};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(sizes); i++) {
+		struct block *block = block_new(&fixture->buffers, sizes[i] - BLOCK_HEADER);
+		assert_non_null(block);
+		memset(block->bytes, 0xa5, block->capacity);
+		block->used = block->capacity;
+		block_release(&fixture->buffers, block);
+		struct block *again = block_new(&fixture->buffers, sizes[i] - BLOCK_HEADER);
+		assert_ptr_equal(again, block);
+		for (size_t at = 0; at < again->capacity; at++)
+			assert_int_equal(again->bytes[at], 0);
+		block_release(&fixture->buffers, again);
+	}
+}
+
+/* The same of what queues write, whichever way. */
+static void test_queues_are_wiped(void **state)
+{
+	struct fixture *fixture = *state;
+	struct buffers *buffers = &fixture->buffers;
+	uint8_t bytes[BLOCK_SMALL - BLOCK_HEADER];
+
+	memset(bytes, 0xa5, sizeof(bytes));
+	assert_true(chunk_queue_copy(buffers, &fixture->queue, span_make(bytes, 700)));
+	assert_true(chunk_queue_copy(buffers, &fixture->queue, span_make(bytes, 700)));
+	const struct block *block = fixture->queue.first->block;
+	uint8_t *room = chunk_queue_reserve(buffers, &fixture->queue, 500);
+	assert_non_null(room);
+	memset(room, 0xa5, 500);
+	chunk_queue_commit(buffers, &fixture->queue, 500);
+	assert_int_equal(chunks(&fixture->queue), 1);
+	chunk_queue_consume(buffers, &fixture->queue, 1900);
+	struct block *again = block_new(buffers, 1);
+	assert_ptr_equal(again, block);
+	for (size_t at = 0; at < again->capacity; at++)
+		assert_int_equal(again->bytes[at], 0);
+	block_release(buffers, again);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -309,6 +353,8 @@ int main(void)
 		TEST(test_static_and_vectors),
 		TEST(test_reserve),
 		TEST(test_move_joins_neighbours),
+		TEST(test_blocks_are_wiped),
+		TEST(test_queues_are_wiped),
 		TEST(test_random_walk),
 		TEST(test_random_walk_without_memory),
 	};

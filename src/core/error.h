@@ -68,6 +68,7 @@ enum error_source {
 	ROW(TLS_ALERT, "tls_alert", SERVER, 502, "tls_alert_received", "the server refused the TLS handshake")                                 \
 	ROW(UPSTREAM_TIMEOUT, "upstream_timeout", SERVER, 504, "http_response_timeout", "the server did not answer in time")                   \
 	ROW(UPSTREAM_STATUS, "upstream_status", SERVER, 502, "http_protocol_error", "the server answered with a status that calls for another try") \
+	ROW(LEAK, "leak", SERVER, 502, "http_protocol_error", "the response says what is to stay inside")                                     \
 	ROW(SERVER_DOWN, "server_down", SERVER, 503, "destination_unavailable", "the server was found to be down")                             \
 	ROW(NO_SERVER, "no_server", SERVER, 503, "destination_unavailable", "no server is available")                                          \
 	ROW(PARENT_FAILED, "parent_failed", SERVER, 502, "proxy_internal_response", "the parent proxy made no connection")    \

@@ -3,6 +3,7 @@
  */
 #include "exchange/flow.h"
 
+#include "exchange/filter.h"
 #include "exchange/meter.h"
 #include "exchange/stream.h"
 
@@ -35,6 +36,8 @@ void flow_fini(struct flow *flow)
 {
 	flow->source = flow->sink = NULL;
 	flow_forget(flow);
+	if (flow->filter)
+		flow_filter_off(flow->filter);
 	if (flow->meter)
 		flow_meter_clear(flow->meter);
 	chunk_queue_clear(&flow->worker->buffers, &flow->queue);
@@ -76,11 +79,14 @@ static inline bool flow_has_room(const struct flow *flow)
 	return flow_room(flow) > flow->high / 16;
 }
 
-/* The same through a meter: while it holds bytes back, the source waits. */
-static enum flow_room flow_metered(struct flow *flow)
+/* The same through a filter or a meter: while it holds bytes back, the source waits. */
+static enum flow_room flow_staged(struct flow *flow)
 {
-	flow_meter_run(flow->meter);
-	if (!flow->held && flow_has_room(flow))
+	if (flow->filter)
+		flow_filter_run(flow->filter);
+	else
+		flow_meter_run(flow->meter);
+	if (!flow->held && !(flow->filter && flow_filter_waits(flow->filter)) && flow_has_room(flow))
 		return FLOW_ROOM;
 	flow->full = true;
 	return FLOW_FULL;
@@ -89,13 +95,15 @@ static enum flow_room flow_metered(struct flow *flow)
 /* Where pushed bytes go. */
 static inline struct chunk_queue *flow_entry(struct flow *flow)
 {
+	if (flow->filter)
+		return &flow->filter->in;
 	return flow->meter ? &flow->meter->held : &flow->queue;
 }
 
 static enum flow_room flow_pushed(struct flow *flow, size_t bytes)
 {
-	if (flow->meter)
-		return flow_metered(flow);
+	if (flow->filter || flow->meter)
+		return flow_staged(flow);
 	flow->total += bytes;
 	flow_schedule(flow);
 	if (flow_has_room(flow))
@@ -132,10 +140,29 @@ enum flow_room flow_push_queue(struct flow *flow, struct chunk_queue *queue)
 
 void flow_finish(struct flow *flow, struct http_fields *trailers)
 {
-	if (flow->fin || (flow->held && flow->meter->ending))
+	if (flow->fin || (flow->filter && flow->filter->state != FLOW_FILTER_OPEN) ||
+	    (flow->held && flow->meter->ending))
 		return;
 	if (flow->tap)
 		flow->tap->ops->on_finish(flow->tap, trailers);
+	if (flow->filter)
+		flow_filter_finish(flow->filter, trailers);
+	else
+		flow_ended(flow, trailers);
+}
+
+void flow_filtered(struct flow *flow, struct chunk_queue *bytes)
+{
+	if (!flow->meter) {
+		flow_pass(flow, bytes);
+		return;
+	}
+	chunk_queue_move_all(&flow->meter->held, bytes);
+	flow_meter_run(flow->meter);
+}
+
+void flow_ended(struct flow *flow, struct http_fields *trailers)
+{
 	if (!flow->held) {
 		flow_pass_end(flow, trailers);
 		return;
@@ -249,7 +276,14 @@ void flow_settle(struct flow *flow, size_t held)
 		flow->streak = 0;
 		flow->high = flow->start;
 	}
-	if (!flow->full || !flow_idle(flow))
+	if (!flow_idle(flow))
+		return;
+	if (flow->filter && flow_filter_waits(flow->filter)) {
+		flow_filter_run(flow->filter);
+		if (!flow_idle(flow))
+			return;
+	}
+	if (!flow->full)
 		return;
 	flow_consider_growth(flow);
 	flow->full = false;

@@ -25,6 +25,7 @@ struct flow_kept {
 	size_t most; /* bytes; with more, nothing is kept */
 };
 
+struct flow_filter;
 struct flow_meter;
 struct flow_tap;
 
@@ -46,12 +47,13 @@ struct flow {
 	struct chunk_queue queue; /* pushed, not yet taken */
 	size_t lent;              /* taken, and not settled yet */
 	size_t high, start;       /* the window now, and where it began */
-	uint64_t total;           /* pushed so far; with a meter, passed */
+	uint64_t total;           /* pushed so far; with a filter or a meter, passed */
 	struct worker *worker;
 	struct stream *source, *sink; /* borrowed; NULL when that end is not there (yet, or any more) */
 	struct http_fields *trailers; /* set by flow_finish; may be NULL */
 	struct flow_kept *kept;       /* NULL: nothing is */
 	struct flow_tap *tap;         /* NULL: nobody looks */
+	struct flow_filter *filter;   /* see filter.h; NULL: bytes stay what they are */
 	struct flow_meter *meter;     /* see meter.h; NULL: bytes pass as they are pushed */
 	struct loop_task ready;
 	bool fin;        /* the source has pushed its last byte */
@@ -63,7 +65,7 @@ struct flow {
 void flow_init(struct flow *flow, struct worker *worker, size_t window);
 /* Drops what is queued; no call to either end follows. */
 void flow_fini(struct flow *flow);
-/* As after flow_init, both ends unset: the same flow begins anew (tunnels, another try); its meter stays, and holds nothing. */
+/* As after flow_init, both ends unset: the same flow begins anew (tunnels, another try); its filter is off, its meter stays, and holds nothing. */
 void flow_reset(struct flow *flow);
 
 void flow_set_source(struct flow *flow, struct stream *source);
@@ -125,6 +127,12 @@ static inline void flow_want_credit(struct flow *flow)
 {
 	flow->full = true;
 }
+
+/* ---- for the filter ---- */
+
+/* What it has made of what was pushed; then, once, its end. */
+void flow_filtered(struct flow *flow, struct chunk_queue *bytes);
+void flow_ended(struct flow *flow, struct http_fields *trailers);
 
 /* ---- for the meter ---- */
 

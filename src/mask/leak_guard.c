@@ -243,6 +243,22 @@ static enum leak_verdict guard_field(const struct leak_guard *guard, struct http
 	return done == LEAK_BLOCKED ? LEAK_VERDICT_BLOCK : LEAK_VERDICT_GO_ON;
 }
 
+bool leak_guard_suspects(const struct leak_guard *guard, const struct leak_server *server,
+			 const struct http_fields *fields, struct span reason)
+{
+	const struct http_field *field;
+	uint32_t index = 0;
+
+	while ((field = http_fields_next(fields, &index))) {
+		if (is_harmless(field))
+			continue;
+		if (leak_terms_suspect(&guard->terms, server, field->value) ||
+		    (field->id == HTTP_FIELD_OTHER && leak_terms_suspect(&guard->terms, server, field->name)))
+			return true;
+	}
+	return leak_terms_suspect(&guard->terms, server, reason);
+}
+
 enum leak_verdict leak_guard_fields(const struct leak_guard *guard, struct http_fields *fields,
 				    const struct leak_context *context)
 {

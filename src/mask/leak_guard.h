@@ -43,6 +43,10 @@ struct leak_context {
 
 enum leak_verdict { LEAK_VERDICT_GO_ON, LEAK_VERDICT_BLOCK, LEAK_VERDICT_NO_MEMORY };
 
+/* False: there is nothing to be found in fields and reason, and nothing needs to be known of the response. Quick. */
+bool leak_guard_suspects(const struct leak_guard *guard, const struct leak_server *server,
+			 const struct http_fields *fields, struct span reason);
+
 /* All fields of a response's head or trailers, their names too. New values are in fields->arena. */
 WARN_UNUSED enum leak_verdict leak_guard_fields(const struct leak_guard *guard, struct http_fields *fields,
 						const struct leak_context *context);

@@ -35,13 +35,6 @@ static void note_dot(struct leak_terms *terms, uint8_t before, uint8_t behind)
 	terms->dots[bit / 64] |= (uint64_t)1 << bit % 64;
 }
 
-static inline bool dot_is_noted(const struct leak_terms *terms, uint8_t before, uint8_t behind)
-{
-	size_t bit = dot_bit(before, behind);
-
-	return terms->dots[bit / 64] >> bit % 64 & 1;
-}
-
 static void add_pattern(struct gathering *gathering, struct span text, enum leak_kind kind)
 {
 	struct leak_terms *terms = gathering->terms;
@@ -156,24 +149,44 @@ static bool suspect_colons(struct span text)
 	return false;
 }
 
+/* What stands around the first dot of the server's name, and of its address: no bits, but two pairs. */
+struct around {
+	size_t name, address; /* as dot_bit has it */
+};
+
+static struct around around_server(const struct leak_server *server)
+{
+	struct around around = {SIZE_MAX, SIZE_MAX};
+	ptrdiff_t dot = server ? span_find(server->name, '.') : -1;
+
+	if (dot > 0 && (size_t)dot + 1 < server->name.len)
+		around.name = dot_bit(server->name.at[dot - 1], server->name.at[dot + 1]);
+	if (server && server->address && server->address->family == ADDRESS_V4) {
+		uint8_t first = server->address->ip[0], second = server->address->ip[1];
+		uint8_t digit = (uint8_t)(second >= 100 ? second / 100 : second >= 10 ? second / 10 : second);
+		around.address = dot_bit((uint8_t)('0' + first % 10), (uint8_t)('0' + digit));
+	}
+	return around;
+}
+
 bool leak_terms_suspect(const struct leak_terms *terms, const struct leak_server *server, struct span text)
 {
-	bool any_digits = terms->digits;
+	struct around around = around_server(server);
 	struct span rest = text;
 	ptrdiff_t dot;
 
 	if (terms->everywhere)
 		return text.len > 0;
-	if (server && server->address)
-		any_digits |= server->address->family == ADDRESS_V4;
+	/* What stands behind one dot may stand before the next one. */
 	for (dot = span_find(rest, '.'); dot >= 0; dot = span_find(rest, '.')) {
 		if (dot > 0 && (size_t)dot + 1 < rest.len) {
 			uint8_t before = rest.at[dot - 1], behind = rest.at[dot + 1];
-			if (dot_is_noted(terms, before, behind) || (server && server->name.len) ||
-			    (any_digits && ascii_is_digit(before) && ascii_is_digit(behind)))
+			size_t bit = dot_bit(before, behind);
+			if ((terms->dots[bit / 64] >> bit % 64 & 1) || bit == around.name ||
+			    bit == around.address ||
+			    (terms->digits && ascii_is_digit(before) && ascii_is_digit(behind)))
 				return true;
 		}
-		/* What stands behind this dot may stand before the next one. */
 		rest = span_from(rest, (size_t)dot + 1);
 	}
 	return (terms->colons || (server && server->address && server->address->family == ADDRESS_V6)) &&

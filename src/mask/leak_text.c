@@ -50,14 +50,16 @@ static struct span leak_text_window(const struct leak_text *text)
 /* From `done` on up to `leak`, with what it is to be. */
 static void give_leak(struct leak_text *text, size_t done, const struct leak *leak)
 {
+	enum leak_answer answer = text->ops->on_leak(text, leak);
 	struct leak_parts parts;
 
-	switch (text->ops->on_leak(text, leak)) {
+	switch (answer) {
 	case LEAK_KEEP:
 		give(text, span_make(text->window + done, leak->end - done));
 		break;
+	case LEAK_CUT:
 	case LEAK_REPLACE:
-		parts = leak_parts(leak_text_window(text), done, leak, text->site);
+		parts = leak_parts(leak_text_window(text), done, leak, answer == LEAK_CUT ? NULL : text->site);
 		for (size_t i = 0; i < LEAK_PARTS; i++)
 			give(text, parts.part[i]);
 		break;

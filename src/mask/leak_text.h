@@ -25,6 +25,7 @@ struct leak_parts leak_parts(struct span text, size_t done, const struct leak *l
 enum leak_answer {
 	LEAK_KEEP,    /* as it is */
 	LEAK_REPLACE, /* by public words, else by nothing */
+	LEAK_CUT,     /* by nothing */
 	LEAK_STOP,    /* nothing goes on any more, the leak neither */
 };
 

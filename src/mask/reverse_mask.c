@@ -3,6 +3,7 @@
  */
 #include "mask/reverse_mask_internal.h"
 
+#include "mask/leak_guard.h"
 #include "mask/sameness.h"
 
 bool reverse_mask_compile(const struct reverse_mask_settings *settings, const struct inside *inside,
@@ -21,6 +22,8 @@ bool reverse_mask_compile(const struct reverse_mask_settings *settings, const st
 	}
 	made->inside = inside;
 	if (!reverse_mask_compile_fields(made, settings, arena, diagnostics))
+		return false;
+	if (!leak_guard_compile(&settings->leaks, inside, arena, diagnostics, &made->leaks))
 		return false;
 	/* Last: it is what must be freed. */
 	if (!sameness_compile(&settings->same, arena, diagnostics, &made->same))

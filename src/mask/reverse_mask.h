@@ -57,6 +57,10 @@ WARN_UNUSED bool reverse_mask_trailers(const struct reverse_mask *mask, const st
 /* An answer of Guise's own looks like a server's: Server. False: out of memory. */
 WARN_UNUSED bool reverse_mask_own(const struct reverse_mask *mask, struct http_fields *fields);
 
+/* The site as clients know it; *authority is empty where the configuration does not tell. */
+void reverse_mask_public(const struct reverse_mask *mask, const struct reverse_mask_view *view,
+			 struct span *scheme, struct span *authority);
+
 /* Of a mask; NULL: it has none, or `mask` itself is NULL. */
 const struct leak_guard *reverse_mask_leaks(const struct reverse_mask *mask);
 const struct sameness *reverse_mask_same(const struct reverse_mask *mask);

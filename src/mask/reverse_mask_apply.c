@@ -38,6 +38,15 @@ static struct span host_of(struct span authority)
 	return end < 0 ? authority : span_first(authority, (size_t)end);
 }
 
+void reverse_mask_public(const struct reverse_mask *mask, const struct reverse_mask_view *view,
+			 struct span *scheme, struct span *authority)
+{
+	*scheme = mask->scheme.len ? mask->scheme : view->scheme;
+	*authority = mask->authority;
+	if (authority->len == 0 && view->checked)
+		*authority = view->authority;
+}
+
 static void map_init(struct reference_map *map, const struct reverse_mask *mask,
 		     const struct reverse_mask_view *view, struct arena *arena)
 {
@@ -50,7 +59,6 @@ static void map_init(struct reference_map *map, const struct reverse_mask *mask,
 		.address = view->address,
 		.server_port = view->server_port,
 		.server_secure = view->server_secure,
-		.scheme = mask->scheme.len ? mask->scheme : view->scheme,
 		.from = view->from,
 		.to = view->to,
 		.arena = arena,
@@ -59,13 +67,9 @@ static void map_init(struct reference_map *map, const struct reverse_mask *mask,
 		map->asked = view->asked->host;
 		map->asked_port = view->asked->port ? view->asked->port : https ? 443 : 80;
 	}
-	if (mask->authority.len) {
-		map->authority = mask->authority;
-		map->host = mask->host;
-	} else if (view->checked) {
-		map->authority = view->authority;
-		map->host = map->asked;
-	}
+	reverse_mask_public(mask, view, &map->scheme, &map->authority);
+	if (map->authority.len)
+		map->host = mask->authority.len ? mask->host : map->asked;
 }
 
 static bool treat_all(const struct reverse_mask *mask, const struct reverse_mask_view *view,

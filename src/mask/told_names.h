@@ -4,9 +4,8 @@
 #ifndef GUISE_MASK_TOLD_NAMES_H
 #define GUISE_MASK_TOLD_NAMES_H
 
+#include "core/pace.h"
 #include "core/span.h"
-
-#include <stdatomic.h>
 
 enum {
 	TOLD_NAMES = 128,   /* so many are spoken of, and no more */
@@ -16,7 +15,7 @@ enum {
 /* Zero: none. */
 struct told_names {
 	atomic_uint_fast64_t names[TOLD_NAMES]; /* hashes; 0: free */
-	atomic_uint_fast64_t second;            /* the second of the clock, and how many were told in it */
+	struct pace pace;
 };
 
 /* Whether the name (in any case) is to be spoken of now: then it is not again. */

@@ -163,8 +163,8 @@ static void proxy_on_response(struct exchange *x)
 		reverse_mask_interim_of(x, p);
 	else
 		forward_mask_beside(p, &x->response.fields);
-	if (!good) {
-		exchange_fail(x, &(struct error){.code = ERROR_MEMORY});
+	if (!good || p->leaked) {
+		exchange_fail(x, &(struct error){.code = p->leaked ? ERROR_LEAK : ERROR_MEMORY});
 		return;
 	}
 	if (sameness_take_error(x, p))

@@ -17,6 +17,7 @@
 
 struct allowances;
 struct exits;
+struct leak_tally;
 struct pac;
 struct secrets;
 struct tls_server;
@@ -52,6 +53,7 @@ struct proxy_listener {
 	const struct router *router;
 	const struct forwarded_policy *forwarded;
 	struct told_names *told; /* fields that the mask has dropped, for the log; NULL: it says nothing */
+	struct leak_tally *leaks;           /* that its mask has found; NULL: nobody counts */
 	bool pass_certificate; /* a client's verified certificate, to the server (RFC 9440) */
 
 	/* forward */

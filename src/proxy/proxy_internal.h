@@ -74,8 +74,10 @@ struct proxy_exchange {
 	struct tunnel *tunnel;
 	struct uniform_error *uniform; /* in place of the server's; see sameness.h; NULL: it has none */
 	struct mirror *mirror;         /* its request goes to a mirror too, and is not complete; NULL: none */
-	bool detached;                 /* its tunnel goes on without it, and logs: see detached.h */
-	bool is_mirror;                /* of another exchange: see mirror.h */
+	uint32_t leaks;                /* found in its response, for logs */
+	bool leaked;    /* its response says what it must not, and is not to be passed on: ERROR_LEAK */
+	bool detached;  /* its tunnel goes on without it, and logs: see detached.h */
+	bool is_mirror; /* of another exchange: see mirror.h */
 };
 
 static inline struct proxy_exchange *proxy_exchange(const struct exchange *x)
@@ -132,6 +134,8 @@ struct span reverse_host(const struct proxy_exchange *p, const struct fleet_serv
 WARN_UNUSED bool reverse_stick(struct exchange *x, struct proxy_exchange *p);
 
 /* reverse_mask.c */
+/* Between whom the response goes; a server has answered. Borrowed from the exchange. */
+struct reverse_mask_view reverse_mask_view(const struct exchange *x, const struct proxy_exchange *p);
 enum phase_result reverse_mask_request(struct exchange *x, struct proxy_exchange *p);
 /* Of an answer of a server: its final head. False: out of memory. */
 WARN_UNUSED bool reverse_mask_response(struct exchange *x, struct proxy_exchange *p);

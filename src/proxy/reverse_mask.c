@@ -3,6 +3,8 @@
  * worker.
  */
 #include "http/target.h"
+#include "proxy/body_guard.h"
+#include "proxy/leaks.h"
 #include "proxy/proxy_internal.h"
 
 enum phase_result reverse_mask_request(struct exchange *x, struct proxy_exchange *p)
@@ -22,6 +24,8 @@ enum phase_result reverse_mask_request(struct exchange *x, struct proxy_exchange
 	    !forwarded_write(p->listener->forwarded, &x->client->address, &p->origin, request, &x->arena) ||
 	    !tls_policy_request(x, p) || !via_append(&request->fields, request->version, p->listener->via) ||
 	    !edits_apply(route->request, &request->fields, &context))
+		return phase_fail(x, ERROR_MEMORY, NULL);
+	if (!body_guard_request(x, p))
 		return phase_fail(x, ERROR_MEMORY, NULL);
 	request->path = path;
 	/*
@@ -51,7 +55,7 @@ static bool asked_is_checked(const struct exchange *x, const struct proxy_exchan
 	       forwarded_trusts(p->listener->forwarded, &x->client->address);
 }
 
-static struct reverse_mask_view mask_view(const struct exchange *x, const struct proxy_exchange *p)
+struct reverse_mask_view reverse_mask_view(const struct exchange *x, const struct proxy_exchange *p)
 {
 	const struct fleet_server *server = p->hand_over.named->fleet;
 	struct reverse_mask_view view = {
@@ -83,11 +87,12 @@ bool reverse_mask_response(struct exchange *x, struct proxy_exchange *p)
 	struct template_context context = proxy_template_context(x, p);
 
 	if (route->mask) {
-		struct reverse_mask_view view = mask_view(x, p);
-		if (!reverse_mask_head(route->mask, &view, &x->response))
+		struct reverse_mask_view view = reverse_mask_view(x, p);
+		if (!reverse_mask_head(route->mask, &view, &x->response) || !body_guard_begin(x, p))
 			return false;
 	}
-	return sameness_response(x, p) && tls_policy_response(x, p, &x->response.fields) &&
+	return sameness_response(x, p) && leak_guard_head(x, p) &&
+	       tls_policy_response(x, p, &x->response.fields) &&
 	       edits_apply(route->response, &x->response.fields, &context) &&
 	       sameness_order(p, &x->response.fields);
 }
@@ -116,23 +121,23 @@ void reverse_mask_interim_of(struct exchange *x, struct proxy_exchange *p)
 	const struct reverse_mask *mask = p->match.route->mask;
 
 	if (mask) {
-		struct reverse_mask_view view = mask_view(x, p);
+		struct reverse_mask_view view = reverse_mask_view(x, p);
 		if (!reverse_mask_interim(mask, &view, &x->response) ||
-		    !sameness_beside(p, &x->response.fields))
+		    !sameness_beside(p, &x->response.fields) || !leak_guard_head(x, p))
 			x->response.fields.count = 0; /* out of memory: nothing is said rather than too much */
 	}
 	edits_hide(p->match.route->response, &x->response.fields);
 }
 
-static void mask_response_trailers(const struct exchange *x, struct proxy_exchange *p,
-				   struct http_fields *trailers)
+static void mask_response_trailers(struct exchange *x, struct proxy_exchange *p, struct http_fields *trailers)
 {
 	const struct reverse_mask *mask = p->match.route->mask;
 
 	if (mask && p->hand_over.named) {
-		struct reverse_mask_view view = mask_view(x, p);
+		struct reverse_mask_view view = reverse_mask_view(x, p);
 		if (!reverse_mask_trailers(mask, &view, trailers) || !sameness_beside(p, trailers))
 			trailers->count = 0;
+		leak_guard_trailers(x, p, trailers);
 	}
 	edits_hide(p->match.route->response, trailers);
 }

@@ -82,6 +82,7 @@ static void listener_prepare(struct server *server, struct bound *bound)
 		.router = origin->router,
 		.forwarded = &origin->forwarded,
 		.told = &bound->told,
+		.leaks = &bound->leaks,
 		.rules = origin->rules,
 		.own = &server->own,
 		.secrets = server->secrets,

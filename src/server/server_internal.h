@@ -8,6 +8,7 @@
 #include "core/worker.h"
 #include "net/listener.h"
 #include "net/resolver.h"
+#include "proxy/leaks.h"
 #include "proxy/proxy.h"
 #include "server/clients.h"
 #include "server/server.h"
@@ -27,7 +28,8 @@ struct bound {
 	struct address address; /* with its real port */
 	char text[ADDRESS_TEXT + 1];
 	char via[NAME_MOST];
-	struct told_names told; /* fields that a mask has dropped; any thread */
+	struct told_names told;  /* fields that a mask has dropped; any thread */
+	struct leak_tally leaks; /* what a mask has found; any thread */
 	int *sockets;
 	bool shared; /* one socket for all workers */
 };

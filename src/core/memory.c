@@ -4,6 +4,7 @@
 #include "core/memory.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 void memory_init(struct memory *memory, size_t limit)
 {

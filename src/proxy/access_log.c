@@ -396,6 +396,8 @@ static void line_json(struct line *line, const struct exchange *x, const struct 
 		line_count(line, SPAN(",\"tries\":"), p->hand_over.tries + 1);
 	if (p->listener->face == PROXY_REVERSE && hedge_was_used(p))
 		line_add(line, SPAN(",\"hedged\":true"));
+	if (p->leaks)
+		line_count(line, SPAN(",\"leaks\":"), p->leaks);
 	if (p->forward.udp)
 		line_udp(line, p->forward.udp);
 	line_error(line, x, p);

@@ -78,6 +78,7 @@ bench: build
 	@tools/setup build bench
 	@BUILD=$(abspath $(BUILD)) bench/balance $(if $(findstring --quick,$(BENCH_ARGS)),-q)
 	@BUILD=$(abspath $(BUILD)) bench/rules $(if $(findstring --quick,$(BENCH_ARGS)),-q)
+	@BUILD=$(abspath $(BUILD)) bench/mask $(if $(findstring --quick,$(BENCH_ARGS)),-q)
 	@GUISE_BINARY=$(BUILD)/guise bench/run $(BENCH_ARGS)
 
 soak: build

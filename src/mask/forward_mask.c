@@ -15,7 +15,8 @@ enum forward_mask_kind forward_mask_kind(const struct forward_mask *mask)
 /* ---- what is dropped ---- */
 
 /* By name, and by what it says of the client; own: NULL where that is not looked at. */
-static void drop_fields(const struct forward_mask *mask, const struct address *own, struct http_fields *fields)
+static void drop_fields(const struct forward_mask *mask, const struct own_address *own,
+			struct http_fields *fields)
 {
 	for (uint32_t i = 0; i < fields->count; i++) {
 		struct http_field *field = &fields->items[i];
@@ -28,16 +29,16 @@ static void drop_fields(const struct forward_mask *mask, const struct address *o
 }
 
 /* What to look for in values; NULL: nothing. `room` is where it is kept. */
-static const struct address *own_address(const struct forward_mask *mask, const struct address *client,
-					 struct address *room)
+static const struct own_address *own_address(const struct forward_mask *mask, const struct address *client,
+					     struct own_address *room)
 {
 	return mask->client_address && own_address_init(client, room) ? room : NULL;
 }
 
 bool forward_mask_is_told(const struct forward_mask *mask, const struct address *client, struct span path)
 {
-	struct address room;
-	const struct address *own = own_address(mask, client, &room);
+	struct own_address room;
+	const struct own_address *own = own_address(mask, client, &room);
 
 	return own && own_address_in(own, path);
 }
@@ -45,7 +46,7 @@ bool forward_mask_is_told(const struct forward_mask *mask, const struct address 
 void forward_mask_trailers(const struct forward_mask *mask, const struct address *client,
 			   struct http_fields *trailers)
 {
-	struct address room;
+	struct own_address room;
 
 	drop_fields(mask, own_address(mask, client, &room), trailers);
 }
@@ -191,7 +192,7 @@ static bool add_trace(const struct forward_mask *mask, const struct address *cli
 bool forward_mask_request(const struct forward_mask *mask, const struct address *client,
 			  struct span pseudonym, struct http_head *request)
 {
-	struct address room;
+	struct own_address room;
 
 	drop_fields(mask, own_address(mask, client, &room), &request->fields);
 	if (mask->steps && !apply_steps(mask, request))

@@ -136,10 +136,13 @@ static const struct name_set *request_names(const struct forward_mask_settings *
 {
 	static const char *const via[] = {"via", NULL}, *const referer[] = {"referer", NULL};
 	bool transparent = settings->kind == FORWARD_TRANSPARENT;
+	bool allowlist = settings->unknown == FORWARD_ALLOWLIST;
 	struct name_set *set = name_set_new(arena);
 
-	if (!set || !add_unless(set, forward_usual, FIELD_PASS, wanted) ||
-	    !add_unless(set, forward_telling, transparent ? FIELD_PASS : FIELD_DROP, wanted) ||
+	/* What passes anyway is in no row: a name that none begins like is soon done with. */
+	if (!set || (allowlist && !add_unless(set, forward_usual, FIELD_PASS, wanted)) ||
+	    ((allowlist || !transparent) &&
+	     !add_unless(set, forward_telling, transparent ? FIELD_PASS : FIELD_DROP, wanted)) ||
 	    !name_set_add_settings(set, &settings->drop, FIELD_DROP) ||
 	    !name_set_add_settings(set, &settings->keep, FIELD_PASS))
 		return NULL;

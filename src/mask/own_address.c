@@ -1,22 +1,34 @@
 /*
- * See own_address.h. Every address has a dot (IPv4) or a colon; the text is searched for these, and only what stands around them is read.
- * On any thread.
+ * See own_address.h. Every address has a dot (IPv4) or a colon, and before that a certain digit. Texts are searched for such pairs of bytes, 32 at a time, and only
+ * what stands around them is read: most texts have none. On any thread.
  */
 #include "mask/own_address.h"
 
 #include "http/char.h"
 
 enum {
-	V4_SHORTEST = 7,   /* "1.2.3.4" */
-	LITERAL_MOST = 46, /* "0000:0000:0000:0000:0000:ffff:255.255.255.255" */
-	GROUP_MOST = 4,    /* digits between colons */
+	SHORTEST = 3,       /* "1::" */
+	LITERAL_MOST = 46,  /* "0000:0000:0000:0000:0000:ffff:255.255.255.255" */
+	ENCODED_MOST = 128, /* more than that takes with "%3A" */
 	OCTET_MOST = 3,
 };
 
-bool own_address_init(const struct address *client, struct address *own)
+bool own_address_init(const struct address *client, struct own_address *own)
 {
-	*own = address_unmap(client);
-	return (own->family == ADDRESS_V4 || own->family == ADDRESS_V6) && !address_is_loopback(own);
+	static const char hex[] = "0123456789abcdef";
+	const uint8_t *ip = own->address.ip;
+
+	*own = (struct own_address){.address = address_unmap(client)};
+	if (own->address.family == ADDRESS_V4) {
+		own->before_dot = (uint8_t)('0' + ip[0] % 10);
+		own->before_colon = 'f'; /* "::ffff:c000:201" */
+	} else {
+		own->before_dot = 0;
+		own->before_colon = (uint8_t)hex[ip[1] & 15];
+		own->any_colon = ip[0] == 0 && ip[1] == 0;
+	}
+	return (own->address.family == ADDRESS_V4 || own->address.family == ADDRESS_V6) &&
+	       !address_is_loopback(&own->address);
 }
 
 /* ---- words ---- */
@@ -91,19 +103,6 @@ static bool v4_at(const uint8_t ip[4], struct span text, size_t dot)
 	return ends(text, at) && octet_before(text, dot, ip[0]);
 }
 
-static bool v4_in(const uint8_t ip[4], struct span text)
-{
-	for (size_t at = 0; at < text.len; at++) {
-		ptrdiff_t dot = span_find(span_from(text, at), '.');
-		if (dot < 0)
-			return false;
-		at += (size_t)dot;
-		if (v4_at(ip, text, at))
-			return true;
-	}
-	return false;
-}
-
 /* ---- IPv6 ---- */
 
 /* How many bytes of a colon stand at `at`: 1, or 3 for "%3A"; 0: there is none. */
@@ -131,14 +130,20 @@ static void literal_put(struct literal *literal, uint8_t byte)
 		literal->bytes[literal->len++] = byte;
 }
 
-/* The digits before the first colon, which is at `colon`: where they begin. */
-static size_t group_before(struct span text, size_t colon)
+/* Where the run of digits and colons begins that has a colon at `colon`; what is longer than any address is cut. */
+static size_t literal_start(struct span text, size_t colon)
 {
 	size_t at = colon;
 
-	while (at > 0 && colon - at < GROUP_MOST && ascii_hex_digit(text.at[at - 1]) >= 0 &&
-	       !is_escaped(text, at - 1))
-		at--;
+	while (at > 0 && colon - at < ENCODED_MOST) {
+		if (at >= 3 && colon_at(text, at - 3) == 3)
+			at -= 3;
+		else if (text.at[at - 1] == ':' ||
+			 (ascii_hex_digit(text.at[at - 1]) >= 0 && !is_escaped(text, at - 1)))
+			at--;
+		else
+			break;
+	}
 	return at;
 }
 
@@ -188,45 +193,111 @@ static struct span without_port(struct span bare)
 	return span_first(bare, at > 0 ? at - 1 : 0);
 }
 
-static bool v6_at(const struct address *own, struct span text, size_t start, size_t end,
-		  const struct literal *literal)
+/* `colon` is one of those of the address. *end: what is before it needs no second look. */
+static bool v6_at(const struct address *own, struct span text, size_t colon, size_t *end)
 {
-	struct span bare = literal_bare(literal);
-
-	if (literal->colons < 2 || bare.len > LITERAL_MOST || !ends(text, end))
-		return false;
-	if (bare.at == literal->bytes && !begins(text, start))
-		return false;
-	return is_own(own, bare) || (literal->colons == 8 && is_own(own, without_port(bare)));
-}
-
-static bool v6_in(const struct address *own, struct span text, uint8_t anchor)
-{
+	size_t start = literal_start(text, colon);
 	struct literal literal;
 
-	for (size_t at = 0; at < text.len;) {
-		ptrdiff_t found = span_find(span_from(text, at), anchor);
-		if (found < 0)
-			return false;
-		at += (size_t)found;
-		size_t colon = colon_at(text, at);
-		/* Most colons are in times, ports and quoted texts. */
-		if (!colon || at + colon >= text.len ||
-		    (ascii_hex_digit(text.at[at + colon]) < 0 && !colon_at(text, at + colon))) {
-			at++;
+	*end = literal_read(&literal, text, start);
+	struct span bare = literal_bare(&literal);
+	if (literal.colons < 2 || bare.len > LITERAL_MOST || !ends(text, *end))
+		return false;
+	if (bare.at == literal.bytes && !begins(text, start))
+		return false;
+	return is_own(own, bare) || (literal.colons == 8 && is_own(own, without_port(bare)));
+}
+
+/* ---- looking for both ---- */
+
+typedef uint8_t block __attribute__((vector_size(16)));
+
+enum { BLOCK = sizeof(block) };
+
+struct needles {
+	block dot, colon, percent, before_dot, before_colon, any_colon, lower;
+};
+
+static void needles_init(struct needles *needles, const struct own_address *own)
+{
+	memset(&needles->dot, '.', BLOCK);
+	memset(&needles->colon, ':', BLOCK);
+	memset(&needles->percent, '%', BLOCK);
+	memset(&needles->lower, 0x20, BLOCK);
+	memset(&needles->before_dot, own->before_dot, BLOCK);
+	memset(&needles->before_colon, own->before_colon, BLOCK);
+	memset(&needles->any_colon, own->any_colon ? 0xff : 0, BLOCK);
+}
+
+/* Whether one of the BLOCK bytes at `at` may be the first dot or a colon of the address; not 0 where so. Reads the byte before, too. */
+static inline block look(const struct needles *needles, const uint8_t *at)
+{
+	block byte, before;
+
+	memcpy(&byte, at, BLOCK);
+	memcpy(&before, at - 1, BLOCK);
+	block dot = (block)(byte == needles->dot) & (block)(before == needles->before_dot);
+	block colon = (block)(byte == needles->colon) | (block)(byte == needles->percent);
+	return dot |
+	       (colon & ((block)((before | needles->lower) == needles->before_colon) | needles->any_colon));
+}
+
+static inline bool is_nothing(block found)
+{
+	uint64_t halves[2];
+
+	memcpy(halves, &found, sizeof(halves));
+	return (halves[0] | halves[1]) == 0;
+}
+
+/* The same for one byte. */
+static bool may_be(const struct own_address *own, struct span text, size_t at)
+{
+	uint8_t byte = text.at[at], before = at > 0 ? text.at[at - 1] : 0;
+
+	if (byte == '.')
+		return before == own->before_dot;
+	return (byte == ':' || byte == '%') && ((before | 0x20) == own->before_colon || own->any_colon);
+}
+
+/* From *at up to `end`; *at is moved on, perhaps beyond. */
+static bool look_closely(const struct own_address *own, struct span text, size_t *at, size_t end)
+{
+	while (*at < end) {
+		size_t here = (*at)++;
+		if (!may_be(own, text, here))
 			continue;
-		}
-		size_t start = group_before(text, at), end = literal_read(&literal, text, start);
-		if (v6_at(own, text, start, end, &literal))
+		if (text.at[here] == '.') {
+			if (v4_at(own->address.ip, text, here))
+				return true;
+		} else if (colon_at(text, here) && v6_at(&own->address, text, here, at)) {
 			return true;
-		at = end;
+		}
 	}
 	return false;
 }
 
-bool own_address_in(const struct address *own, struct span text)
+bool own_address_in(const struct own_address *own, struct span text)
 {
-	if (own->family == ADDRESS_V4 && text.len >= V4_SHORTEST && v4_in(own->ip, text))
-		return true;
-	return v6_in(own, text, ':') || v6_in(own, text, '%');
+	struct needles needles;
+	size_t at = 0;
+
+	if (text.len < SHORTEST)
+		return false;
+	if (text.len > BLOCK) {
+		needles_init(&needles, own);
+		at = 1; /* an address begins with a digit, or with one colon that has another behind it */
+	}
+	while (text.len > BLOCK && at + BLOCK <= text.len) {
+		bool two = at + (size_t)2 * BLOCK <= text.len;
+		block found = look(&needles, text.at + at);
+		if (two)
+			found |= look(&needles, text.at + at + BLOCK);
+		size_t end = at + (size_t)(two ? 2 : 1) * BLOCK;
+		if (is_nothing(found))
+			at = end;
+		else if (look_closely(own, text, &at, end))
+			return true;
+	}
+	return look_closely(own, text, &at, text.len);
 }

@@ -13,10 +13,17 @@
 
 #include "net/address.h"
 
-/* False: nobody's in particular, and nothing is to be looked for: a loopback address, or none (unix sockets). *own is unmapped. */
-WARN_UNUSED bool own_address_init(const struct address *client, struct address *own);
+struct own_address {
+	struct address address; /* unmapped */
+	/* The last digit of its first number, before the first dot of IPv4; and before a colon (of IPv4: of the mapped form). In lower case. */
+	uint8_t before_dot, before_colon;
+	bool any_colon; /* the first number may be left out: before_colon means nothing */
+};
+
+/* False: nobody's in particular, and nothing is to be looked for: a loopback address, or none (unix sockets). */
+WARN_UNUSED bool own_address_init(const struct address *client, struct own_address *own);
 
 /* `own` is as own_address_init gave it. */
-bool own_address_in(const struct address *own, struct span text);
+bool own_address_in(const struct own_address *own, struct span text);
 
 #endif

@@ -62,7 +62,8 @@ static bool some_piece_is(const struct address *own, struct span text)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct address address = {.family = ADDRESS_V4}, own;
+	struct address address = {.family = ADDRESS_V4};
+	struct own_address own;
 	uint8_t text[TEXT_MOST + ADDRESS_TEXT + 1];
 	size_t ip, len;
 
@@ -77,9 +78,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	len = size_min(size - 1 - ip, TEXT_MOST);
 	memcpy(text, data + 1 + ip, len);
 	if (own_address_in(&own, span_make(text, len)))
-		ENSURE(some_piece_is(&own, span_make(text, len)));
+		ENSURE(some_piece_is(&own.address, span_make(text, len)));
 	text[len++] = ' ';
-	len += address_format_ip(&own, (char *)text + len);
+	len += address_format_ip(&own.address, (char *)text + len);
 	ENSURE(own_address_in(&own, span_make(text, len)));
 	return 0;
 }

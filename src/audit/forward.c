@@ -202,13 +202,19 @@ static bool first_request(struct forward_audit *audit)
 	struct forward_probe probe = {.fields = SPAN("Accept: */*\r\n")};
 
 	choose_loopback(audit);
-	if (forward_ask(audit, &probe))
+	uint64_t began = deadline_now();
+	if (forward_ask(audit, &probe)) {
+		audit->pace = deadline_now() - began;
 		return true;
+	}
 	if (audit->options->from[0].family == ADDRESS_NONE && audit->clients[0].from.family != ADDRESS_NONE) {
 		audit->clients[0].from = audit->clients[1].from = (struct address){.family = ADDRESS_NONE};
 		audit->two = audit->options->users[1] != NULL;
-		if (forward_ask(audit, &probe))
+		began = deadline_now();
+		if (forward_ask(audit, &probe)) {
+			audit->pace = deadline_now() - began;
 			return true;
+		}
 	}
 	fail_first(audit, &probe);
 	return false;

@@ -47,8 +47,9 @@ static void audit_keeping(struct forward_audit *audit)
 	numbers[0] = ask_on(audit, 0, &wire, &first);
 	if (numbers[0])
 		audit_source(audit, &first);
-	bool kept = numbers[0] && first.response.keep_alive;
-	numbers[1] = kept ? ask_on(audit, 0, &wire, &second) : 0;
+	second = (struct forward_probe){.wire = &wire};
+	bool kept = numbers[0] && first.response.keep_alive && forward_ask(audit, &second);
+	numbers[1] = kept ? second.seen->connection->number : 0;
 	wire_close(&wire);
 	forward_add(audit, "connection.client", "The client's connection stays open",
 		    numbers[1] ? AUDIT_UNSEEN : AUDIT_ALTERED, AUDIT_NO_GRADE,

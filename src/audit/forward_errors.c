@@ -32,12 +32,17 @@ static struct span lower(struct forward_audit *audit, struct span text)
 	return copy.at ? copy : (struct span){0};
 }
 
-/* Some of the text around it, for people. */
+/* The line that it stands in, or as much of that as people read. */
 static struct span around(struct span text, size_t at)
 {
-	size_t from = at > 40 ? at - 40 : 0;
+	enum { BEFORE = 40, MOST = 120 };
+	size_t from = at, to = at;
 
-	return span_first(span_from(text, from), size_min(text.len - from, 120));
+	while (from > 0 && at - from < BEFORE && text.at[from - 1] != '\n')
+		from--;
+	while (to < text.len && to - from < MOST && text.at[to] != '\r' && text.at[to] != '\n')
+		to++;
+	return span_make(text.at + from, to - from);
 }
 
 static struct span find_word(struct forward_audit *audit, struct span text)
@@ -124,8 +129,9 @@ void forward_audit_errors(struct forward_audit *audit)
 {
 	struct forward_probe unreachable = {.place = closed_place(audit)};
 	struct forward_probe unknown = {.place = SPAN("audit-nobody.invalid")};
-	struct forward_probe malformed = {.fields = SPAN("X-Audit : malformed\r\nno colon at all\r\n")};
-	struct forward_probe version = {.version = "HTTP/7.3"};
+	struct forward_probe malformed = {.fields = SPAN("X-Audit : malformed\r\nno colon at all\r\n"),
+					  .soon = true};
+	struct forward_probe version = {.version = "HTTP/7.3", .soon = true};
 
 	audit_error(audit, "unreachable", "No server there", &unreachable);
 	audit_error(audit, "name", "No such name", &unknown);

@@ -191,26 +191,27 @@ static struct span line_of(struct forward_audit *audit, const struct wire_field 
 }
 
 /*
- * From which grade on it must not be there. A field for an address that holds none ("unknown") still tells of a proxy.
+ * From which grade on it must not be there. What the proxy says of its own client makes the difference between transparent and anonymous, as the usual terms have
+ * it; what it says of itself, or passes on of what others said, that between anonymous and elite.
  */
 static unsigned needs_of(const struct forward_audit *audit, const struct forward_probe *probe,
-			 const struct known *known, const struct wire_field *field)
+			 const struct wire_field *field)
 {
-	if (forward_names_client(audit, probe->client, field->value))
-		return GRADE_ANONYMOUS;
-	if (known->about == ABOUT_PROXY || span_search(field->value, span_of(known_value(known))) < 0)
-		return GRADE_ELITE;
-	return GRADE_ANONYMOUS;
+	return forward_names_client(audit, probe->client, field->value) ? GRADE_ANONYMOUS : GRADE_ELITE;
 }
 
 static void inspect_known(struct forward_audit *audit, const struct forward_probe *probe,
-			  const struct known *known, const struct wire_field *field)
+			  const struct known *known, const struct wire_field *field,
+			  const struct wire_field *sent)
 {
+	const char *how = !sent                                 ? "added" :
+			  span_equal(sent->value, field->value) ? "passed on" :
+								  "made of what was sent";
 	struct audit_finding finding = {
 		.title = span_of(known->name),
-		.saw = line_of(audit, field),
+		.saw = arena_format(audit->arena, "%s: %.*s", how, SPAN_ARG(field->value)),
 		.sight = AUDIT_SEEN,
-		.needs = needs_of(audit, probe, known, field),
+		.needs = needs_of(audit, probe, field),
 		.advice = drop_advice,
 		.minor = true,
 	};
@@ -228,7 +229,9 @@ static void inspect_login(struct forward_audit *audit, const struct forward_prob
 
 	if (same_name(field->name, SPAN("Proxy-Authorization")))
 		forward_add(audit, "credential.proxy-authorization", "The proxy's login", AUDIT_SEEN,
-			    GRADE_TRANSPARENT, field->name, login_advice);
+			    user.len ? GRADE_TRANSPARENT : GRADE_ELITE,
+			    user.len ? field->name : SPAN("passed on, though the proxy asks for none"),
+			    login_advice);
 	else if (user.len > 3 && span_search(field->value, user) >= 0)
 		forward_add(audit, "credential.user", "The user's name at the proxy", AUDIT_SEEN,
 			    GRADE_ANONYMOUS, line_of(audit, field), login_advice);
@@ -257,7 +260,7 @@ void forward_inspect(struct forward_audit *audit, const struct forward_probe *pr
 		const struct wire_field *field = &seen->fields[i], *sent = sent_field(probe, field->name);
 		const struct known *known = known_find(field->name);
 		if (known)
-			inspect_known(audit, probe, known, field);
+			inspect_known(audit, probe, known, field, sent);
 		if (!sent || !span_equal(sent->value, field->value) ||
 		    same_name(field->name, SPAN("Proxy-Authorization")))
 			inspect_changed(audit, probe, field, !sent);
@@ -275,7 +278,7 @@ static void known_outcome(struct forward_audit *audit, const struct known *known
 	struct audit_finding finding = {
 		.title = span_of(known->name),
 		.sight = tested ? AUDIT_UNSEEN : AUDIT_UNTESTED,
-		.needs = known->about == ABOUT_PROXY ? GRADE_ELITE : GRADE_ANONYMOUS,
+		.needs = GRADE_ELITE,
 		.saw = tested ? (struct span){0} : why,
 		.minor = true,
 	};
@@ -304,6 +307,19 @@ static void send_known(struct forward_audit *audit, size_t from, size_t to)
 		known_outcome(audit, &known_fields[i], seen, forward_outcome(audit, &probe));
 }
 
+/* The line of a head that this stands in. */
+static struct span line_with(struct span head, struct span text)
+{
+	struct span before, line = head;
+
+	while (span_cut(line, '\n', &before, &line))
+		if (span_search(before, text) >= 0)
+			return span_trim(before.len && before.at[before.len - 1] == '\r' ?
+						 span_first(before, before.len - 1) :
+						 before);
+	return line;
+}
+
 /* Does this part of a request get there, spelt in some way that a list of names might miss? */
 static void spelt(struct forward_audit *audit, const char *id, const char *title, const char *lines,
 		  const char *value)
@@ -317,8 +333,8 @@ static void spelt(struct forward_audit *audit, const char *id, const char *title
 	}
 	struct span head = probe.seen->http.head;
 	bool there = span_search(head, span_of(value)) >= 0;
-	forward_add(audit, id, title, there ? AUDIT_SEEN : AUDIT_UNSEEN, GRADE_ANONYMOUS,
-		    there ? span_from(head, (size_t)span_find(head, '\n') + 1) : (struct span){0}, drop_advice);
+	forward_add(audit, id, title, there ? AUDIT_SEEN : AUDIT_UNSEEN, GRADE_ELITE,
+		    there ? line_with(head, span_of(value)) : (struct span){0}, drop_advice);
 }
 
 static void audit_spellings(struct forward_audit *audit)

@@ -31,6 +31,7 @@ struct forward_audit {
 	struct span place;            /* of `plain`, for URLs: "127.0.0.1:40001" */
 	uint32_t run;                 /* random: tells this audit's requests from others' */
 	unsigned serial;
+	uint64_t pace; /* ms that the first request took */
 };
 
 /* One request and what came of it. */
@@ -41,6 +42,7 @@ struct forward_probe {
 	struct span body;             /* sent behind the head as it is */
 	struct span place;            /* host:port; empty: audit->place */
 	unsigned client;              /* which of them */
+	bool soon;                    /* it may not be understood: forward_soon */
 	struct wire *wire; /* an open connection to go on with; NULL: a new one, closed afterwards */
 	/* what came of it */
 	struct wire_message sent, response;  /* response.status 0: none came */
@@ -49,6 +51,8 @@ struct forward_probe {
 };
 
 uint64_t forward_deadline(const struct forward_audit *audit);
+/* For what a proxy may not understand, and then often says nothing to: not much longer than it took to answer what it did understand. */
+uint64_t forward_soon(const struct forward_audit *audit);
 /* A path that no other request of any audit has. ->at is NULL: out of memory. */
 struct span forward_token(struct forward_audit *audit);
 

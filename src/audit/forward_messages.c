@@ -108,9 +108,9 @@ static void audit_response(struct forward_audit *audit)
 		    GRADE_ANONYMOUS, (struct span){0}, NULL);
 	for (const char *const *name = kept; *name; name++)
 		if (!wire_field_find(&probe.response, *name).at)
-			forward_add(audit, "response.own", "The server's own fields", AUDIT_ALTERED,
+			forward_add(audit, "own.response", "The server's own fields", AUDIT_ALTERED,
 				    AUDIT_NO_GRADE, arena_format(audit->arena, "%s was dropped", *name), NULL);
-	forward_add(audit, "response.own", "The server's own fields", AUDIT_UNSEEN, AUDIT_NO_GRADE,
+	forward_add(audit, "own.response", "The server's own fields", AUDIT_UNSEEN, AUDIT_NO_GRADE,
 		    (struct span){0}, NULL);
 	if (wire_field_find(&probe.response, "X-Audit-Hop").at)
 		forward_add(audit, "hop.response", "What is for the proxy alone", AUDIT_ALTERED,
@@ -210,6 +210,7 @@ static void audit_trailers(struct forward_audit *audit)
 		.method = "POST",
 		.fields = SPAN("Transfer-Encoding: chunked\r\nTrailer: X-Real-IP\r\n"),
 		.body = SPAN("5\r\naudit\r\n0\r\nX-Real-IP: 198.51.100.83\r\n\r\n"),
+		.soon = true,
 	};
 	static const char id[] = "field.trailers", title[] = "Known names behind the content";
 
@@ -221,7 +222,7 @@ static void audit_trailers(struct forward_audit *audit)
 	const struct wire_message *seen = &probe.seen->http;
 	bool there = span_search(seen->trailers, SPAN("198.51.100.83")) >= 0 ||
 		     span_search(seen->head, SPAN("198.51.100.83")) >= 0;
-	forward_add(audit, id, title, there ? AUDIT_SEEN : AUDIT_UNSEEN, GRADE_ANONYMOUS,
+	forward_add(audit, id, title, there ? AUDIT_SEEN : AUDIT_UNSEEN, GRADE_ELITE,
 		    there ? seen->trailers : (struct span){0},
 		    "drop from trailers what is dropped from heads, or drop them all");
 }
@@ -272,7 +273,7 @@ static bool ask_h2(struct forward_audit *audit, struct wire *wire, struct span t
 	request.count = count;
 	if (!wire_open_proxy(wire, proxy, &audit->clients[0].from, TLS_BLOCKING_HTTP2, forward_deadline(audit)))
 		return false;
-	return wire_h2_ask(wire, &request, audit->arena, response, forward_deadline(audit));
+	return wire_h2_ask(wire, &request, audit->arena, response, forward_soon(audit));
 }
 
 static void audit_h2(struct forward_audit *audit)
@@ -289,8 +290,7 @@ static void audit_h2(struct forward_audit *audit)
 		return;
 	wire_init(&wire);
 	if (!ask_h2(audit, &wire, token, response))
-		forward_add(audit, id, title, AUDIT_UNTESTED, GRADE_ELITE,
-			    arena_format(audit->arena, "not spoken: %s", wire.why), NULL);
+		forward_add(audit, id, title, AUDIT_UNTESTED, GRADE_ELITE, SPAN("not spoken"), NULL);
 	probe.seen = observer_wait(audit->observer, token, 0, deadline_now());
 	if (probe.seen) {
 		struct span head =
@@ -299,7 +299,7 @@ static void audit_h2(struct forward_audit *audit)
 			wire_message_parse(head, &probe.sent);
 		bool there = span_search(probe.seen->http.head, SPAN("198.51.100.84")) >= 0;
 		forward_inspect(audit, &probe);
-		forward_add(audit, id, title, there ? AUDIT_SEEN : AUDIT_UNSEEN, GRADE_ANONYMOUS,
+		forward_add(audit, id, title, there ? AUDIT_SEEN : AUDIT_UNSEEN, GRADE_ELITE,
 			    there ? SPAN("X-Forwarded-For: 198.51.100.84") :
 				    arena_format(audit->arena, "the server was asked with %.*s",
 						 SPAN_ARG(probe.seen->http.version)),

@@ -7,11 +7,22 @@
 
 #include <stdio.h>
 
-enum { AFTERWARDS = 200 }; /* ms for a request that was refused to get there all the same */
+enum {
+	AFTERWARDS = 200, /* ms for a request that was refused to get there all the same */
+	PATIENCE_LEAST = 500,
+	PATIENCE_TIMES = 10,
+};
 
 uint64_t forward_deadline(const struct forward_audit *audit)
 {
 	return deadline_now() + audit->options->timeout;
+}
+
+uint64_t forward_soon(const struct forward_audit *audit)
+{
+	uint64_t patience = PATIENCE_LEAST + PATIENCE_TIMES * audit->pace;
+
+	return deadline_now() + (patience < audit->options->timeout ? patience : audit->options->timeout);
 }
 
 struct span forward_token(struct forward_audit *audit)
@@ -73,7 +84,7 @@ static struct span compose(struct forward_audit *audit, const struct forward_pro
 static void converse(struct forward_audit *audit, struct forward_probe *probe, struct wire *wire,
 		     struct span head)
 {
-	uint64_t deadline = forward_deadline(audit);
+	uint64_t deadline = probe->soon ? forward_soon(audit) : forward_deadline(audit);
 
 	if (!wire_send(wire, head, deadline) || (probe->body.len && !wire_send(wire, probe->body, deadline)) ||
 	    !wire_read(wire, span_of(probe->method ? probe->method : "GET"), false, audit->arena,

@@ -25,17 +25,20 @@ static bool open_tunnel(struct forward_audit *audit, enum parent_kind kind, stru
 {
 	struct forward_client *client = &audit->clients[0];
 	struct parent_server proxy = client->proxy;
+	bool guess = kind != PARENT_HTTP && kind != proxy.kind;
 	unsigned status = 0;
 
-	/* The same listener, asked in another way. */
-	if (kind != PARENT_HTTP || !parent_speaks_http(&proxy))
+	/* The same listener, asked in another way, which it may not understand. */
+	if (guess)
 		proxy.kind = kind;
 	wire_init(wire);
 	if (wire_open_proxy(wire, &proxy, &client->from, TLS_BLOCKING_HTTP1, forward_deadline(audit)) &&
-	    wire_tunnel(wire, &proxy, host, address, &status, forward_deadline(audit)))
+	    wire_tunnel(wire, &proxy, host, address, &status,
+			guess ? forward_soon(audit) : forward_deadline(audit)))
 		return true;
-	*why = status ? arena_format(audit->arena, "refused with %u", status) :
-			arena_format(audit->arena, "%s", wire->why);
+	*why = guess && !status ? SPAN("not spoken") :
+	       status           ? arena_format(audit->arena, "refused with %u", status) :
+				  arena_format(audit->arena, "%s", wire->why);
 	wire_close(wire);
 	return false;
 }

@@ -6,7 +6,7 @@
 #include "admin/json.h"
 #include "core/deadline.h"
 
-enum { TITLE_WIDTH = 44 };
+enum { TITLE_WIDTH = 44, MARGIN = 14, LINE_WIDTH = 110, MINOR_LISTED = 5 };
 
 /* What a terminal is told; all empty without colours. */
 struct paint {
@@ -69,32 +69,68 @@ static void print_row(const struct audit_report *report, const struct audit_grou
 		*row->saw || verdict == AUDIT_LEAKS ? TITLE_WIDTH : 0, row->title);
 	if (*row->saw)
 		fprintf(out, "  %s", row->saw);
-	if (row->sight == AUDIT_SEEN && needs)
+	if (row->sight == AUDIT_SEEN && row->needs == 0)
+		fputs("  (no grade allows it)", out);
+	else if (row->sight == AUDIT_SEEN && needs)
 		fprintf(out, "  (%s hides it)", needs);
 	fputc('\n', out);
 }
 
+/* Those of many that are not listed one by one: how many, and where something was seen, which. */
+static void print_more(const struct audit_report *report, const struct audit_group *group, FILE *out,
+		       const struct paint *paint, enum audit_verdict verdict, unsigned skip)
+{
+	unsigned count = 0;
+	size_t column = MARGIN;
+
+	for (unsigned i = 0; i < report->count; i++) {
+		const struct audit_row *row = &report->rows[i];
+		if (!row->minor || !in_group(group, row->id) ||
+		    audit_report_verdict(report, row) != verdict || (skip && skip--))
+			continue;
+		if (count++ == 0)
+			fprintf(out, "  %s%-10s%s  %s", paint->verdict[verdict], word(group, verdict),
+				paint->end, verdict == AUDIT_HIDDEN ? "" : "more: ");
+		if (verdict == AUDIT_HIDDEN)
+			continue;
+		size_t len = strlen(row->title);
+		if (column + len > LINE_WIDTH) {
+			fprintf(out, ",\n%*s", MARGIN, "");
+			column = MARGIN;
+		} else if (count > 1) {
+			fputs(", ", out);
+		}
+		fputs(row->title, out);
+		column += len + 2;
+	}
+	if (count && verdict == AUDIT_HIDDEN)
+		fprintf(out, "%u of the same kind", count);
+	if (count)
+		fputc('\n', out);
+}
+
+/* Of what is one of many, a few are listed where something was seen. */
 static void print_group(const struct audit_report *report, const struct audit_group *group, FILE *out,
 			const struct paint *paint)
 {
-	unsigned listed = 0, minor = 0;
+	unsigned listed[AUDIT_NOT_TESTED + 1] = {0};
+	bool begun = false;
 
 	for (unsigned i = 0; i < report->count; i++) {
 		const struct audit_row *row = &report->rows[i];
 		if (!in_group(group, row->id))
 			continue;
-		if (listed + minor == 0)
+		enum audit_verdict verdict = audit_report_verdict(report, row);
+		if (!begun)
 			fprintf(out, "\n%s%s%s\n", paint->heading, group->title, paint->end);
-		if (row->minor && row->sight == AUDIT_UNSEEN) {
-			minor++;
+		begun = true;
+		if (row->minor && (verdict == AUDIT_HIDDEN || listed[verdict] == MINOR_LISTED))
 			continue;
-		}
-		listed++;
+		listed[verdict] += row->minor;
 		print_row(report, group, row, out, paint);
 	}
-	if (minor)
-		fprintf(out, "  %s%-10s%s  %u %sof the same kind\n", paint->verdict[AUDIT_HIDDEN],
-			word(group, AUDIT_HIDDEN), paint->end, minor, listed ? "more " : "");
+	for (unsigned verdict = 0; verdict <= AUDIT_NOT_TESTED; verdict++)
+		print_more(report, group, out, paint, (enum audit_verdict)verdict, listed[verdict]);
 }
 
 /* Each advice once, with what it is for. */
@@ -146,8 +182,8 @@ static void print_text(const struct audit_report *report, FILE *out, const struc
 	print_advice(report, out);
 	fprintf(out, "\n%sGrade: %s%s", passed ? paint->grade_good : paint->grade_bad,
 		grade_name(report, grade), paint->end);
-	if (grade >= 0)
-		fprintf(out, ", %s", report->scale->grades[grade].meaning);
+	fprintf(out, ", %s",
+		grade >= 0 ? report->scale->grades[grade].meaning : "something leaks that no grade allows");
 	if (!passed)
 		fprintf(out, "; %s was expected", grade_name(report, (int)report->expect));
 	fprintf(out, "\n%u hidden, %u told, %u leak%s, %u altered, %u not tested; %.1f s\n",
@@ -276,7 +312,6 @@ static void print_junit(const struct audit_report *report, FILE *out)
 {
 	unsigned errors = !audit_report_passed(report) && audit_report_count(report, AUDIT_LEAKS) == 0;
 
-	fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n", out);
 	fprintf(out,
 		"  <testsuite name=\"guise audit %s\" tests=\"%u\" failures=\"%u\" errors=\"%u\" skipped=\"%u\" time=\"%.3f\">\n",
 		report->scale->kind, report->count + errors, audit_report_count(report, AUDIT_LEAKS), errors,
@@ -292,23 +327,60 @@ static void print_junit(const struct audit_report *report, FILE *out)
 		put_xml(out, report->failure && report->advice ? report->advice : "");
 		fputs("</error>\n    </testcase>\n", out);
 	}
-	fputs("  </testsuite>\n</testsuites>\n", out);
+	fputs("  </testsuite>\n", out);
+}
+
+/* One after the other, with what stands around them. */
+static bool print_list(const struct audit_report *const *reports, unsigned count, FILE *out,
+		       enum audit_format format, bool colour)
+{
+	bool good = true;
+
+	for (unsigned i = 0; i < count; i++) {
+		switch (format) {
+		case AUDIT_TEXT:
+			if (i > 0)
+				fputs("\n\n", out);
+			print_text(reports[i], out, colour ? &paint_colours : &paint_none);
+			break;
+		case AUDIT_JSON:
+			if (i > 0)
+				fputs(",\n", out);
+			good = print_json(reports[i], out) && good;
+			break;
+		case AUDIT_JUNIT:
+			print_junit(reports[i], out);
+			break;
+		}
+	}
+	return good;
 }
 
 bool audit_report_print(const struct audit_report *report, FILE *out, enum audit_format format, bool colour)
 {
-	bool good = true;
+	bool good;
 
-	switch (format) {
-	case AUDIT_TEXT:
-		print_text(report, out, colour ? &paint_colours : &paint_none);
-		break;
-	case AUDIT_JSON:
-		good = print_json(report, out);
-		break;
-	case AUDIT_JUNIT:
-		print_junit(report, out);
-		break;
-	}
+	if (format == AUDIT_JUNIT)
+		return audit_reports_print(&report, 1, out, format, colour);
+	good = print_list(&report, 1, out, format, colour);
+	return fflush(out) == 0 && good && !ferror(out);
+}
+
+bool audit_reports_print(const struct audit_report *const *reports, unsigned count, FILE *out,
+			 enum audit_format format, bool colour)
+{
+	static const struct {
+		const char *before, *after;
+	} around[] = {
+		[AUDIT_TEXT] = {"", ""},
+		[AUDIT_JSON] = {"[\n", "]\n"},
+		[AUDIT_JUNIT] = {"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n",
+				 "</testsuites>\n"},
+	};
+	bool good;
+
+	fputs(around[format].before, out);
+	good = print_list(reports, count, out, format, colour);
+	fputs(around[format].after, out);
 	return fflush(out) == 0 && good && !ferror(out);
 }

@@ -1,6 +1,6 @@
 /*
  * See name_set.h. A trie of all rows whose nodes lie in one array, interleaved (a "double array"): the child of a node by a byte is at the
- * node's base plus the byte's class, and is its child if it says so. One load and one comparison for each byte, and a few bytes of memory for
+ * node's base plus the byte's class, and is its child if it says so. Where only one row is left its rest is compared at once. A few bytes of memory for
  * each letter of the rows. Built with the snapshot; looked up on any thread.
  */
 #include "mask/name_set.h"
@@ -36,13 +36,15 @@ struct row {
 };
 
 struct node {
-	uint32_t base;         /* of its children */
+	uint32_t base;         /* of its children; of a node with a rest: where that is */
 	uint32_t parent;       /* NOBODY: the place is free, or the root's */
-	uint8_t whole, begins; /* the values of the rows that end here; 0: none does */
+	uint16_t rest;         /* bytes of the only row that goes on from here; then there are no children */
+	uint8_t whole, begins; /* the values of the rows that end here, or behind the rest; 0: none does */
 };
 
 struct name_set {
 	const struct node *nodes;
+	const uint8_t *rests; /* classes of bytes */
 	struct arena *arena;
 	struct row *rows; /* until sealed */
 	uint32_t count, capacity;
@@ -147,6 +149,8 @@ struct builder {
 	uint32_t end;   /* behind the last place that is taken */
 	struct range *ranges;
 	size_t count, next;
+	uint8_t *rests;
+	uint32_t rests_len;
 };
 
 /* At least `size` places, the new ones free. */
@@ -208,6 +212,25 @@ static unsigned split(const struct builder *builder, const struct range *range, 
 	return count;
 }
 
+/* The only row of the range: what is left of it is not taken apart. False: nothing is left. */
+static bool place_rest(struct builder *builder, const struct range *range)
+{
+	struct node *node = &builder->nodes[range->node];
+
+	if (range->last - range->first != 1)
+		return false;
+	const struct row *row = &builder->rows[range->first];
+	size_t rest = row->text.len - range->depth;
+	if (rest == 0 || rest > UINT16_MAX)
+		return false;
+	*(row->begins ? &node->begins : &node->whole) = row->value;
+	node->rest = (uint16_t)rest;
+	node->base = builder->rests_len;
+	for (size_t i = 0; i < rest; i++)
+		builder->rests[builder->rests_len++] = classes[row->text.at[range->depth + i]];
+	return true;
+}
+
 static bool place_children(struct builder *builder, const struct range *range)
 {
 	struct range children[CLASSES];
@@ -242,37 +265,56 @@ static bool build(struct builder *builder, uint32_t rows)
 	for (uint32_t i = 0; i < rows; i++)
 		letters += builder->rows[i].text.len;
 	builder->ranges = arena_zalloc(&builder->scratch, letters, sizeof(*builder->ranges));
-	if (!builder->ranges || !builder_room(builder, 2 * CLASSES))
+	builder->rests = arena_alloc(&builder->scratch, letters);
+	if (!builder->ranges || !builder->rests || !builder_room(builder, 2 * CLASSES))
 		return false;
 	builder->ranges[builder->count++] = (struct range){.last = rows};
 	builder->end = 1;
-	while (builder->next < builder->count)
-		if (!place_children(builder, &builder->ranges[builder->next++]))
+	while (builder->next < builder->count) {
+		const struct range *range = &builder->ranges[builder->next++];
+		if (!place_rest(builder, range) && !place_children(builder, range))
 			return false;
+	}
 	return true;
 }
 
-static uint8_t walk(const struct node *nodes, struct span name)
+/* `name` from where the row's rest begins. */
+static uint8_t compare_rest(const struct node *node, const uint8_t *rest, struct span name)
 {
-	uint32_t at = 0;
-	uint8_t found = 0;
+	if (name.len < node->rest)
+		return 0;
+	for (size_t i = 0; i < node->rest; i++)
+		if (classes[name.at[i]] != rest[i])
+			return 0;
+	return node->whole && name.len == node->rest ? node->whole : node->begins;
+}
+
+static uint8_t walk(const struct name_set *set, struct span name)
+{
+	const struct node *nodes = set->nodes, *node = nodes;
+	uint8_t found = 0, last;
 
 	for (size_t i = 0; i < name.len; i++) {
+		if (node->rest) {
+			last = compare_rest(node, set->rests + node->base, span_from(name, i));
+			return last ? last : found;
+		}
 		uint8_t class = classes[name.at[i]];
-		uint32_t next = nodes[at].base + class;
-		if (nodes[next].parent != at || class == 0)
+		const struct node *next = nodes + node->base + class;
+		if (next->parent != (uint32_t)(node - nodes) || class == 0)
 			return found;
-		at = next;
-		if (nodes[at].begins)
-			found = nodes[at].begins;
+		node = next;
+		if (node->begins && !node->rest)
+			found = node->begins;
 	}
-	return nodes[at].whole ? nodes[at].whole : found;
+	return node->whole && !node->rest ? node->whole : found;
 }
 
 bool name_set_seal(struct name_set *set)
 {
 	struct builder builder = {.rows = set->rows};
 	struct node *nodes = NULL;
+	struct span rests = {0};
 
 	ENSURE(!set->nodes);
 	if (set->count)
@@ -283,18 +325,20 @@ bool name_set_seal(struct name_set *set)
 		nodes = arena_alloc(set->arena, (builder.end + CLASSES) * sizeof(*nodes));
 		if (nodes)
 			memcpy(nodes, builder.nodes, (builder.end + CLASSES) * sizeof(*nodes));
+		rests = arena_copy(set->arena, span_make(builder.rests, builder.rests_len));
 	}
 	arena_fini(&builder.scratch);
-	if (!nodes)
+	if (!nodes || !rests.at)
 		return false;
-	for (unsigned id = 1; id < HTTP_FIELD_IDS; id++)
-		set->known[id] = walk(nodes, http_field_name(id));
 	set->nodes = nodes;
+	set->rests = rests.at;
 	set->rows = NULL;
+	for (unsigned id = 1; id < HTTP_FIELD_IDS; id++)
+		set->known[id] = walk(set, http_field_name(id));
 	return true;
 }
 
 uint8_t name_set_find(const struct name_set *set, unsigned id, struct span name)
 {
-	return id ? set->known[id] : walk(set->nodes, name);
+	return id ? set->known[id] : walk(set, name);
 }

@@ -12,9 +12,10 @@
 
 struct observer;
 struct tls_authority;
+struct dns_names;
 
 enum {
-	OBSERVER_LISTENERS = 8,
+	OBSERVER_LISTENERS = 64,
 	OBSERVER_AT_A_TIME = 128,    /* connections; more are closed at once */
 	OBSERVER_CONNECTIONS = 4096, /* in all; later ones too */
 	OBSERVER_MESSAGES = 2048,    /* kept; what comes then is answered, and not kept */
@@ -66,6 +67,8 @@ struct observer_options {
 	struct tls_authority *authority; /* borrowed; NULL: no TLS */
 	struct span alpn;                /* what it agrees to; empty: TLS_BLOCKING_HTTP1 */
 	uint64_t idle;                   /* ms that a connection may be silent; 0: 10 s */
+	struct dns_names *names; /* borrowed: as a name server it says where each name is by this; NULL: all are at one place */
+	bool share; /* where it listens on all addresses, somebody else may listen on one of them */
 };
 
 /* NULL: *why tells (static text). */

@@ -112,6 +112,9 @@ const char *audit_verdict_name(enum audit_verdict verdict); /* "not tested" */
 /* False: it could not be written whole. `colour` is for AUDIT_TEXT. */
 WARN_UNUSED bool audit_report_print(const struct audit_report *report, FILE *out, enum audit_format format,
 				    bool colour);
+/* Several: as JSON a list, as JUnit's XML one document. */
+WARN_UNUSED bool audit_reports_print(const struct audit_report *const *reports, unsigned count, FILE *out,
+				     enum audit_format format, bool colour);
 /* False: there is no such format. */
 WARN_UNUSED bool audit_format_find(const char *name, enum audit_format *format);
 

@@ -21,6 +21,9 @@ WARN_UNUSED struct tls_trust *tls_trust_system(const char **why);
  */
 WARN_UNUSED struct tls_trust *tls_trust_system_later(const char **why);
 
+/* These are believed too. Before anybody else has the store. False: *why tells. */
+WARN_UNUSED bool tls_trust_add(struct tls_trust *trust, struct span pem, const char **why);
+
 /* Who waits until a store has been read. The letter is opened on the mailbox's thread; it is the waiter's to fill in. */
 struct tls_trust_wait {
 	struct letter letter;

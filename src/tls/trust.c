@@ -33,7 +33,7 @@ static struct tls_trust *trust_empty(void)
 	return NULL;
 }
 
-static bool add_pem(struct tls_trust *trust, struct span pem, const char **why)
+bool tls_trust_add(struct tls_trust *trust, struct span pem, const char **why)
 {
 	STACK_OF(X509) *all = tls_certificates_read(pem, why);
 	bool fine = all != NULL;
@@ -52,7 +52,7 @@ struct tls_trust *tls_trust_new(struct span pem, const char **why)
 	struct tls_trust *trust = trust_empty();
 
 	*why = "out of memory";
-	if (trust && add_pem(trust, pem, why))
+	if (trust && tls_trust_add(trust, pem, why))
 		return trust;
 	tls_trust_release(trust);
 	return NULL;
@@ -74,7 +74,7 @@ static bool add_file(struct tls_trust *trust, const char *path)
 	if (bytes)
 		got = read(fd, bytes, (size_t)about.st_size);
 	close(fd);
-	bool added = got > 0 && add_pem(trust, span_make(bytes, (size_t)got), &why);
+	bool added = got > 0 && tls_trust_add(trust, span_make(bytes, (size_t)got), &why);
 	free(bytes);
 	return added;
 }

@@ -3,14 +3,19 @@
  */
 #include "audit/forward_internal.h"
 
-/* Asks on an open connection, or opens it. The number of the server's connection; 0: it did not get there. */
+/*
+ * Asks on an open connection, or opens it; again on another one where it has been closed meanwhile. The number of the server's connection; 0: it did not get there.
+ */
 static uint64_t ask_on(struct forward_audit *audit, unsigned client, struct wire *wire,
 		       struct forward_probe *probe)
 {
+	bool used = wire->fd >= 0;
+
 	*probe = (struct forward_probe){.client = client, .wire = wire};
-	if (wire->fd < 0 && !forward_open(audit, client, wire))
+	if (!used && !forward_open(audit, client, wire))
 		return 0;
-	if (!forward_ask(audit, probe))
+	if (!forward_ask(audit, probe) &&
+	    (!used || !forward_open(audit, client, wire) || !forward_ask(audit, probe)))
 		return 0;
 	forward_inspect(audit, probe);
 	return probe->seen->connection->number;

@@ -4,8 +4,9 @@
 #include "exchange/pin.h"
 
 struct pin {
-	struct link link;
+	struct pin *next;
 	struct pins *pins; /* NULL: the client's connection has ended */
+	void (*on_lost)(struct pins *pins);
 	struct session *session;
 	struct worker *worker;
 	struct loop_task retire;
@@ -38,10 +39,13 @@ static void pin_free(struct loop_task *task)
 
 static void pin_leave(struct pin *pin)
 {
-	if (pin->pins)
-		pin->pins->count--;
+	struct pin **at = pin->pins ? &pin->pins->first : NULL;
+
+	while (at && *at != pin)
+		at = &(*at)->next;
+	if (at)
+		*at = pin->next;
 	pin->pins = NULL;
-	list_remove(&pin->link);
 }
 
 static void pin_on_gone(struct session *session)
@@ -51,8 +55,8 @@ static void pin_on_gone(struct session *session)
 
 	pin_leave(pin);
 	loop_retire(&pin->worker->loop, &pin->retire);
-	if (pins && pins->on_lost)
-		pins->on_lost(pins);
+	if (pins && pin->on_lost)
+		pin->on_lost(pins);
 }
 
 static void pin_on_ready(struct session *session)
@@ -72,75 +76,76 @@ static void pin_end(struct pin *pin)
 	session_discard(pin->session);
 }
 
-void pins_init(struct pins *pins, void (*on_lost)(struct pins *pins))
-{
-	list_init(&pins->all);
-	pins->count = 0;
-	pins->on_lost = on_lost;
-}
-
 void pins_end(struct pins *pins)
 {
-	while (!list_empty(&pins->all))
-		pin_end(CONTAINER_OF(pins->all.next, struct pin, link));
+	while (pins->first)
+		pin_end(pins->first);
 }
 
 /* ---- pinning ---- */
-
-static struct pin *pin_of(struct link *link)
-{
-	return CONTAINER_OF(link, struct pin, link);
-}
 
 static bool pin_is_idle(const struct pin *pin)
 {
 	return pin->session->running == 0;
 }
 
+static void pin_put_first(struct pins *pins, struct pin *pin)
+{
+	pin->pins = pins;
+	pin->next = pins->first;
+	pins->first = pin;
+}
+
 /* The one that was not used for longest goes. False: all of them are in use. */
 static bool pins_make_room(struct pins *pins)
 {
-	if (pins->count < PINS_MOST)
-		return true;
-	for (struct link *link = pins->all.next; link != &pins->all; link = link->next) {
-		if (!pin_is_idle(pin_of(link)))
-			continue;
-		pin_end(pin_of(link));
-		return true;
+	struct pin *oldest = NULL;
+	unsigned count = 0;
+
+	for (struct pin *pin = pins->first; pin; pin = pin->next) {
+		count++;
+		if (pin_is_idle(pin))
+			oldest = pin;
 	}
-	return false;
+	if (count >= PINS_MOST && oldest)
+		pin_end(oldest);
+	return count < PINS_MOST || oldest;
 }
 
 /* NULL: no room, or out of memory. */
-static struct pin *pin_new(struct worker *worker, struct pins *pins, struct span key)
+static struct pin *pin_new(struct exchange *x, struct session *session, struct span key)
 {
-	struct pin *pin =
-		pins && pins_make_room(pins) ? memory_alloc(worker->memory, sizeof(*pin) + key.len) : NULL;
+	struct pins *pins = x->client->pins;
+	struct pin *pin = NULL;
 
+	if (pins && pins_make_room(pins))
+		pin = memory_alloc(x->worker->memory, sizeof(*pin) + key.len);
 	if (!pin)
 		return NULL;
-	*pin = (struct pin){.pins = pins, .worker = worker, .key_len = key.len};
+	*pin = (struct pin){
+		.on_lost = x->down ? x->down->ops->pin_lost : NULL,
+		.session = session,
+		.worker = x->worker,
+		.key_len = key.len,
+	};
 	memcpy(pin->key, key.at, key.len);
 	loop_task_init(&pin->retire, pin_free);
-	list_push(&pins->all, &pin->link);
-	pins->count++;
+	pin_put_first(pins, pin);
 	return pin;
 }
 
-void session_pin(struct session *session, struct worker *worker, struct pins *pins, struct span key)
+void session_pin(struct session *session, struct exchange *x, struct span key)
 {
 	struct pin *pin = NULL;
 
 	if (session->pinned)
 		return;
 	if (session->running <= 1) /* or others run on it that may not be this client's */
-		pin = pin_new(worker, pins, key);
+		pin = pin_new(x, session, key);
 	session->owner_ops->on_gone(session); /* who had it so far forgets it */
 	session->pinned = true;
 	session->owner = pin;
 	session->owner_ops = pin ? &pin_ops : &session_alone_ops;
-	if (pin)
-		pin->session = session;
 }
 
 /* ---- what is there ---- */
@@ -153,14 +158,11 @@ static bool pin_begins(const struct pin *pin, struct span prefix)
 /* `whole`: it is all of the key. */
 static struct pin *pins_look(const struct pins *pins, struct span prefix, bool whole)
 {
-	if (!pins || prefix.len == 0)
-		return NULL;
-	for (struct link *link = pins->all.next; link != &pins->all; link = link->next) {
-		struct pin *pin = pin_of(link);
-		if (pin_is_idle(pin) && pin_begins(pin, prefix) && (!whole || pin->key_len == prefix.len))
-			return pin;
-	}
-	return NULL;
+	struct pin *pin = pins && prefix.len ? pins->first : NULL;
+
+	while (pin && (!pin_is_idle(pin) || !pin_begins(pin, prefix) || (whole && pin->key_len != prefix.len)))
+		pin = pin->next;
+	return pin;
 }
 
 struct session *pins_take(struct pins *pins, struct span key)
@@ -169,8 +171,8 @@ struct session *pins_take(struct pins *pins, struct span key)
 
 	if (!pin)
 		return NULL;
-	list_remove(&pin->link);
-	list_push(&pins->all, &pin->link);
+	pin_leave(pin);
+	pin_put_first(pins, pin);
 	return pin->session;
 }
 

@@ -12,23 +12,21 @@
 
 enum { PINS_MOST = 8 }; /* of one connection of a client: to so many places at a time */
 
-/* The upstream sessions of one connection of a client. */
+struct pin;
+
+/* The upstream sessions of one connection of a client. Zero has none, and is all that most ever have. */
 struct pins {
-	struct link all; /* struct pin, the one that was used last at the end */
-	uint32_t count;
-	/* One has ended by itself: what the client believes to be authenticated is so no more. At any moment; nothing is freed inside. May be NULL. */
-	void (*on_lost)(struct pins *pins);
+	struct pin *first; /* the one that was used last */
 };
 
-void pins_init(struct pins *pins, void (*on_lost)(struct pins *pins));
-/* The client's connection has ended, or is for something else now. Sessions on which exchanges run end with those. Harmless when there are none. */
+/* The client's connection has ended, or is for something else now. Sessions on which exchanges run end with those. */
 void pins_end(struct pins *pins);
 
 /*
- * Nobody but `pins` has the session from now on, as the one to the place that `key` (copied) stands for. An exchange runs on it, or it was taken for one. Without
- * pins (NULL), memory, or room among them it is nobody's, and ends with what runs on it.
+ * Nobody but the connection of the exchange's client has the session from now on, as the one to the place that `key` (copied) stands for. The exchange runs on it.
+ * If that connection can have none (pins of struct client), or no more, or for want of memory, it is nobody's, and ends with what runs on it.
  */
-void session_pin(struct session *session, struct worker *worker, struct pins *pins, struct span key);
+void session_pin(struct session *session, struct exchange *x, struct span key);
 
 /* A session to this place on which nothing runs, to be opened or discarded at once; NULL: there is none. `pins` may be NULL, as below. */
 struct session *pins_take(struct pins *pins, struct span key);

@@ -11,6 +11,7 @@
 #include "net/conn.h"
 
 struct exchange;
+struct pins;
 struct stream;
 
 struct stream_ops {
@@ -34,6 +35,11 @@ struct stream_ops {
 	struct stream *(*become_raw)(struct stream *stream);
 	/* The bare socket behind a raw stream if nothing is queued, for a relay; else NULL. */
 	struct conn *(*plain_conn)(struct stream *stream);
+	/*
+	 * Of streams of clients: a session that belongs to the client's connection (pin.h) has ended by itself, perhaps long after the stream. At any moment; nothing
+	 * is freed inside. May be NULL.
+	 */
+	void (*pin_lost)(struct pins *pins);
 };
 
 struct stream {

@@ -193,7 +193,7 @@ static bool mirror_may(const struct exchange *x, const struct upstream_group *gr
 {
 	const struct pins *pins = x->client->pins;
 
-	return (!pins || pins->count == 0) && !http_credentials_bind(&x->request.fields) &&
+	return (!pins || !pins->first) && !http_credentials_bind(&x->request.fields) &&
 	       x->request.method != HTTP_METHOD_CONNECT && x->request.protocol.len == 0 &&
 	       x->request_body.total == 0 && group->mirrors < MIRRORS_MOST &&
 	       memory_pressure(x->worker->memory) == MEMORY_EASY;

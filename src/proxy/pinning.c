@@ -16,23 +16,23 @@ void pinning_on_request(const struct exchange *x, struct proxy_exchange *p)
 	p->binding = p->authorization && http_credentials_bind(&x->request.fields);
 }
 
-static void pin(const struct exchange *x, struct proxy_exchange *p)
+static void pin(struct exchange *x, struct proxy_exchange *p)
 {
 	if (p->listener->face == PROXY_FORWARD)
-		origin_pin(p->session, x->client->pins);
+		origin_pin(p->session, x);
 	else
-		upstream_pin(p->hand_over.ticket.server, p->session, x->client->pins);
+		upstream_pin(p->hand_over.ticket.server, p->session, x);
 	p->pinned = true;
 }
 
-void pinning_on_session(const struct exchange *x, struct proxy_exchange *p, struct session *session)
+void pinning_on_session(struct exchange *x, struct proxy_exchange *p, struct session *session)
 {
 	p->session = session;
 	if (p->binding || session->pinned)
 		pin(x, p);
 }
 
-void pinning_on_response(const struct exchange *x, struct proxy_exchange *p)
+void pinning_on_response(struct exchange *x, struct proxy_exchange *p)
 {
 	unsigned status = x->response.status;
 

@@ -247,9 +247,9 @@ void tcp_try(struct exchange *x, struct proxy_exchange *p);
 /* Before a connection is looked for: what the credentials are, as servers see them. */
 void pinning_on_request(const struct exchange *x, struct proxy_exchange *p);
 /* The exchange is about to be sent on this session, which was opened for it. */
-void pinning_on_session(const struct exchange *x, struct proxy_exchange *p, struct session *session);
+void pinning_on_session(struct exchange *x, struct proxy_exchange *p, struct session *session);
 /* A head of the server has come, as it has sent it. */
-void pinning_on_response(const struct exchange *x, struct proxy_exchange *p);
+void pinning_on_response(struct exchange *x, struct proxy_exchange *p);
 /* True: the client's connection ends as the server's did, without an answer, and no other try follows. */
 WARN_UNUSED bool pinning_on_failed(struct exchange *x, const struct proxy_exchange *p,
 				   const struct error *error);

@@ -497,7 +497,10 @@ static ssize_t encrypt(struct tls *tls, const struct iovec *vectors, unsigned co
 		struct span piece = next_piece(&from, TLS_BATCH - total, tls->room->plain);
 		if (piece.len == 0)
 			break;
-		if (SSL_write_ex(tls->ssl, piece.at, piece.len, &written) != 1) {
+		bool wrote = SSL_write_ex(tls->ssl, piece.at, piece.len, &written) == 1;
+		if (piece.at == tls->room->plain) /* all connections': nothing of this one stays in it */
+			span_wipe(piece);
+		if (!wrote) {
 			if (!waits_for_message(tls))
 				tls_broke_ssl(tls);
 			break;

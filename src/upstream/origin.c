@@ -201,13 +201,13 @@ struct session *origin_take(struct worker *worker, const struct origin_place *pl
 	return origin ? session_pool_take(&origin->pool) : session;
 }
 
-void origin_pin(struct session *session, struct pins *pins)
+void origin_pin(struct session *session, struct exchange *x)
 {
 	if (session->pinned)
 		return;
 	const struct origin *origin = CONTAINER_OF(session->owner, struct origin, pool);
 
-	session_pin(session, origin->pool.worker, pins, span_make(origin->key, origin->key_len));
+	session_pin(session, x, span_make(origin->key, origin->key_len));
 }
 
 struct session *origin_adopt(struct worker *worker, const struct origin_place *place, struct conn *conn,

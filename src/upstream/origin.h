@@ -50,7 +50,7 @@ struct session *origin_take(struct worker *worker, const struct origin_place *pl
 /* Makes a session of a connection just established, busy at once. NULL: out of memory, or too many; conn is still the caller's. */
 WARN_UNUSED struct session *origin_adopt(struct worker *worker, const struct origin_place *place,
 					 struct conn *conn, const struct h1_client_settings *settings);
-/* See session_pin. For a session on which an exchange runs. */
-void origin_pin(struct session *session, struct pins *pins);
+/* See session_pin. */
+void origin_pin(struct session *session, struct exchange *x);
 
 #endif

@@ -36,9 +36,9 @@ struct session *upstream_take_pinned(const struct upstream_server *server, struc
 	return pins_take(pins, key_of(&place));
 }
 
-void upstream_pin(const struct upstream_server *server, struct session *session, struct pins *pins)
+void upstream_pin(const struct upstream_server *server, struct session *session, struct exchange *x)
 {
 	struct pinned_place place = place_of(server);
 
-	session_pin(session, server->group->worker, pins, key_of(&place));
+	session_pin(session, x, key_of(&place));
 }

@@ -12,6 +12,6 @@ uint64_t upstream_pinned(const struct upstream_group *group, const struct pins *
 /* One to this server, to be opened or discarded at once; NULL: there is none. */
 struct session *upstream_take_pinned(const struct upstream_server *server, struct pins *pins);
 /* See session_pin. The session is the server's. */
-void upstream_pin(const struct upstream_server *server, struct session *session, struct pins *pins);
+void upstream_pin(const struct upstream_server *server, struct session *session, struct exchange *x);
 
 #endif

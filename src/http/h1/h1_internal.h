@@ -122,6 +122,7 @@ void h1_server_next(struct h1_server *server);        /* the exchange is over, t
 void h1_server_on_raw_gone(void *owner);
 void h1_server_on_raw_claim(void *owner, struct client_claim *claim);
 void h1_server_watch_body(struct h1_server *server);
+void h1_server_on_pin_lost(struct pins *pins);
 
 /* server_stream.c, for server.c */
 void h1_pair_on_sent(struct h1_pair *pair);

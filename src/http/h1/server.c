@@ -555,7 +555,7 @@ static void h1_server_on_timer(struct timer *timer)
  * A connection that the client has authenticated with a server ends when the server ends it (not with the answer that is on its way): the client then begins anew, as
  * it would without us, and never goes on with half a login on another connection.
  */
-static void h1_server_on_pin_lost(struct pins *pins)
+void h1_server_on_pin_lost(struct pins *pins)
 {
 	struct h1_server *server = CONTAINER_OF(pins, struct h1_server, pins);
 
@@ -582,7 +582,6 @@ bool h1_server_open(struct conn *conn, const struct client *client, const struct
 	server->worker = worker;
 	server->service = service;
 	server->client = *client;
-	pins_init(&server->pins, h1_server_on_pin_lost);
 	server->client.pins = &server->pins;
 	server->on_gone = on_gone;
 	server->owner = owner;

@@ -254,4 +254,5 @@ const struct stream_ops h1_server_stream_ops = {
 	.detach = h1_pair_detach,
 	.become_raw = h1_pair_become_raw,
 	.plain_conn = h1_pair_plain_conn,
+	.pin_lost = h1_server_on_pin_lost,
 };

@@ -325,7 +325,6 @@ bool h2_server_open(struct conn *conn, const struct client *client, const struct
 	memset(server, 0, sizeof(*server));
 	server->service = service;
 	server->client = *client;
-	pins_init(&server->pins, NULL);
 	server->client.pins = &server->pins;
 	server->on_gone = on_gone;
 	server->owner = owner;

@@ -99,6 +99,8 @@ static void scan_window(struct leak_text *text, bool end)
 		give_leak(text, done, &leak);
 		done = leak.end;
 	}
+	if (text->stopped)
+		return;
 	settled = size_max(settled, done);
 	give(text, span_make(text->window + done, settled - done));
 	move_on(text, settled);
@@ -106,6 +108,8 @@ static void scan_window(struct leak_text *text, bool end)
 
 void leak_text_push(struct leak_text *text, struct span bytes, bool end)
 {
+	if (text->stopped)
+		return;
 	do {
 		size_t part = size_min(bytes.len, text->size - text->len);
 		if (part)

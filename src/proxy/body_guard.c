@@ -192,7 +192,9 @@ static enum filter_result body_guard_run(struct flow_filter *filter, struct chun
 	while (in->bytes > 0 && !error_is(&guard->error) && !guard->p->leaked) {
 		if (out->bytes >= room)
 			return FILTER_MORE;
-		pass(guard, in, feed(guard, span_make(in->first->at, in->first->len)));
+		size_t used = feed(guard, span_make(in->first->at, in->first->len));
+		if (!error_is(&guard->error))
+			pass(guard, in, used);
 	}
 	if (end && !error_is(&guard->error) && !guard->p->leaked)
 		end_text(guard);

@@ -31,22 +31,24 @@ enum reference_fate {
 	REFERENCE_MEMORY,
 };
 
-/* One reader for one kind of value. */
-typedef enum reference_fate reference_reader(const struct reference_map *map, struct span *value);
+/*
+ * One reader for each kind of value. These are rewritten: a URI reference, and no more (RFC 9110 10.2.2, 8.7); Refresh, with seconds before it (WHATWG
+ * HTML 4.2.5.3); the targets and anchors of Link (RFC 8288 3); Domain and Path of Set-Cookie (RFC 6265 5.2).
+ */
+enum reference_fate reference_location(const struct reference_map *map, struct span *value);
+enum reference_fate reference_refresh(const struct reference_map *map, struct span *value);
+enum reference_fate reference_link(const struct reference_map *map, struct span *value);
+enum reference_fate reference_cookie(const struct reference_map *map, struct span *value);
 
-/* ---- rewritten ---- */
-
-reference_reader reference_location; /* a URI reference, and no more (RFC 9110 10.2.2, 8.7) */
-reference_reader reference_refresh;  /* seconds, and a URI behind "url=" (WHATWG HTML 4.2.5.3) */
-reference_reader reference_link;     /* RFC 8288 3: the targets, and the anchors */
-reference_reader reference_cookie;   /* Set-Cookie: Domain and Path (RFC 6265 5.2) */
-
-/* ---- taken out, never rewritten: that could give somebody more than the server did ---- */
-
-reference_reader reference_whole; /* all of it goes, if any of it names a server */
-reference_reader reference_list;  /* members of a list (RFC 9110 5.6.1) */
-reference_reader reference_policy; /* sources of directives (CSP level 3, 2.2); the last one leaves 'none' behind */
-reference_reader reference_permissions; /* origins of a structured dictionary (Permissions Policy 5.1) */
-reference_reader reference_frame;       /* X-Frame-Options (RFC 7034 2.1): DENY, if it names a server */
+/*
+ * From these is taken out what names a server; rewritten, it could give somebody more than the server did. _whole: all of it goes. _list: members (RFC 9110
+ * 5.6.1). _policy: sources of directives (CSP level 3, 2.2), of which the last one leaves 'none' behind. _permissions: origins (Permissions Policy
+ * 5.1). _frame: X-Frame-Options (RFC 7034 2.1) becomes DENY.
+ */
+enum reference_fate reference_whole(const struct reference_map *map, struct span *value);
+enum reference_fate reference_list(const struct reference_map *map, struct span *value);
+enum reference_fate reference_policy(const struct reference_map *map, struct span *value);
+enum reference_fate reference_permissions(const struct reference_map *map, struct span *value);
+enum reference_fate reference_frame(const struct reference_map *map, struct span *value);
 
 #endif

@@ -5,7 +5,7 @@
 #include "mask/reverse_mask_internal.h"
 #include "mask/reverse_mask_list.h"
 
-static reference_reader *const readers[TREATMENTS] = {
+static enum reference_fate (*const readers[TREATMENTS])(const struct reference_map *map, struct span *value) = {
 	[TREAT_LOCATION] = reference_location, [TREAT_REFRESH] = reference_refresh,
 	[TREAT_LINK] = reference_link,         [TREAT_COOKIE] = reference_cookie,
 	[TREAT_WHOLE] = reference_whole,       [TREAT_LIST] = reference_list,

@@ -6,7 +6,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static reference_reader *const readers[] = {
+static enum reference_fate (*const readers[])(const struct reference_map *map, struct span *value) = {
 	reference_location, reference_refresh, reference_link,        reference_cookie, reference_whole,
 	reference_list,     reference_policy,  reference_permissions, reference_frame,
 };

@@ -49,7 +49,9 @@ static void world_end(struct world *world)
 static const char gone[] = "(gone)";
 
 /* `expected` NULL: it stays. A value is copied to a place of its own, so that a read beyond its end is seen. */
-static void expect(struct world *world, reference_reader *reader, const char *value, const char *expected)
+static void expect(struct world *world,
+		   enum reference_fate (*reader)(const struct reference_map *map, struct span *value),
+		   const char *value, const char *expected)
 {
 	struct span copy = arena_copy(&world->fixture.arena, span_of(value)), out = copy;
 
@@ -79,7 +81,8 @@ struct pair {
 	const char *value, *expected;
 };
 
-static void expect_all(reference_reader *reader, const struct pair *pairs, size_t count)
+static void expect_all(enum reference_fate (*reader)(const struct reference_map *map, struct span *value),
+		       const struct pair *pairs, size_t count)
 {
 	struct world world;
 
@@ -346,7 +349,7 @@ static void test_what_grants_something(void **state)
 	world_end(&world);
 }
 
-static reference_reader *const readers[] = {
+static enum reference_fate (*const readers[])(const struct reference_map *map, struct span *value) = {
 	reference_location, reference_refresh, reference_link,        reference_cookie, reference_whole,
 	reference_list,     reference_policy,  reference_permissions, reference_frame,
 };

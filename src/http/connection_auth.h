@@ -1,6 +1,7 @@
 /*
- * Authentication that is a connection's and not a request's: NTLM, and Negotiate as most servers do it (RFC 4559 6 speaks of it; RFC 9110 11 does not allow it). Who
- * passes such messages on must not let others use the connection afterwards.
+ * Authentication that is a connection's and not a request's: NTLM, and Negotiate as most servers do it. No server may take all requests on a connection for one
+ * client's unless the connection is secured and that client's own (RFC 9110 3.3), but these do; so who passes such messages on must not let others use the
+ * connection afterwards (RFC 4559 6).
  */
 #ifndef GUISE_HTTP_CONNECTION_AUTH_H
 #define GUISE_HTTP_CONNECTION_AUTH_H

@@ -3,6 +3,7 @@
 import base64
 import os
 import re
+import ssl
 import struct
 import subprocess
 import threading
@@ -250,6 +251,27 @@ def test_users_are_clients(stage):
     assert len(bob) == 1 and bob != ann
     desks = [peers_of(world, f"127.1.0.{i}") for i in (1, 2)]
     assert [len(desk) for desk in desks] == [1, 1] and desks[0] != desks[1]
+
+
+def test_sessions_of_tls_are_nobodys(stage, tmp_path):
+    """With origins of the forward face each handshake is a whole one, for the same client too; nothing tells an origin who came before."""
+    authority = Authority(tmp_path)
+    leaf = authority.leaf("127.0.0.1")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(leaf.certificate, leaf.key)
+    reused = []
+
+    def script(peer):
+        peer.sock = context.wrap_socket(peer.sock, server_side=True)
+        reused.append(peer.sock.session_reused)
+        if peer.read_request() is not None:
+            peer.send(response(200, str(peer.number).encode(), [("Connection", "close")]))
+
+    world = World(stage, "forward", script, trust=authority.file)
+    world.target = f"https://{world.origin.address}/"
+    for source in ("127.0.0.1", "127.0.0.1", "127.0.0.2", "127.0.0.1"):
+        assert len(peers_of(world, source, count=1)) == 1
+    assert reused == [False] * 4
 
 
 # memory

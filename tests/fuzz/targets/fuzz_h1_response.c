@@ -4,6 +4,8 @@
  */
 #include "fuzz_h1.h"
 
+#include "http/connection_auth.h"
+
 static const struct h1_limits limits = {.request_line = 4096, .field_line = 4096, .fields = 64, .head = 16384};
 /* What the writer adds must fit as well. */
 static const struct h1_limits roomy = {.request_line = 8192, .field_line = 8192, .fields = 80, .head = 65536};
@@ -37,6 +39,7 @@ static void check_same(const struct http_head *a, const struct http_head *b)
 	ENSURE(a->status == b->status && a->body == b->body);
 	ENSURE(a->length == b->length && a->length_known == b->length_known);
 	ENSURE(span_equal(a->protocol, b->protocol));
+	ENSURE(http_challenges_bind(&a->fields) == http_challenges_bind(&b->fields));
 	ENSURE(a->reason.len == 0 || span_equal(a->reason, b->reason));
 }
 

@@ -160,10 +160,11 @@ static bool tell(const struct leak_guard *guard, const struct leak_context *cont
 
 static bool has_leak(const struct leak_guard *guard, const struct leak_context *context, struct span text)
 {
+	struct leak_look look = leak_look_at(&guard->terms.marks, context->server);
 	struct leak_scan scan = begin_scan(guard, context, text);
 	struct leak leak;
 
-	return leak_terms_suspect(&guard->terms, context->server, text) && leak_next(&scan, &leak);
+	return leak_look_finds(&look, text) && leak_next(&scan, &leak);
 }
 
 static bool can_rewrite(const struct leak_guard *guard, const struct leak_context *context,
@@ -246,17 +247,18 @@ static enum leak_verdict guard_field(const struct leak_guard *guard, struct http
 bool leak_guard_suspects(const struct leak_guard *guard, const struct leak_server *server,
 			 const struct http_fields *fields, struct span reason)
 {
+	struct leak_look look = leak_look_at(&guard->terms.marks, server);
 	const struct http_field *field;
 	uint32_t index = 0;
 
 	while ((field = http_fields_next(fields, &index))) {
 		if (is_harmless(field))
 			continue;
-		if (leak_terms_suspect(&guard->terms, server, field->value) ||
-		    (field->id == HTTP_FIELD_OTHER && leak_terms_suspect(&guard->terms, server, field->name)))
+		if (leak_look_finds(&look, field->value) ||
+		    (field->id == HTTP_FIELD_OTHER && leak_look_finds(&look, field->name)))
 			return true;
 	}
-	return leak_terms_suspect(&guard->terms, server, reason);
+	return leak_look_finds(&look, reason);
 }
 
 enum leak_verdict leak_guard_fields(const struct leak_guard *guard, struct http_fields *fields,

@@ -22,28 +22,15 @@ struct gathering {
 	size_t count;
 };
 
-/* Letters are folded; a few other bytes fall together, which costs a look and no more. */
-static size_t dot_bit(uint8_t before, uint8_t behind)
-{
-	return (size_t)((before | 0x20) & 0x7f) << 7 | ((behind | 0x20) & 0x7f);
-}
-
-static void note_dot(struct leak_terms *terms, uint8_t before, uint8_t behind)
-{
-	size_t bit = dot_bit(before, behind);
-
-	terms->dots[bit / 64] |= (uint64_t)1 << bit % 64;
-}
-
 static void add_pattern(struct gathering *gathering, struct span text, enum leak_kind kind)
 {
 	struct leak_terms *terms = gathering->terms;
 	ptrdiff_t dot = span_find(text, '.');
 
 	if (dot > 0 && (size_t)dot + 1 < text.len)
-		note_dot(terms, text.at[dot - 1], text.at[dot + 1]);
+		leak_marks_add(&terms->marks, text.at[dot - 1], text.at[dot + 1]);
 	else
-		terms->everywhere = true;
+		terms->marks.everywhere = true;
 	gathering->patterns[gathering->count] = (struct leak_pattern){.text = text, .kind = kind};
 	gathering->texts[gathering->count++] = text;
 }
@@ -83,7 +70,7 @@ static bool add_host(struct gathering *gathering, struct span host, bool encoded
 		add_pattern(gathering, host, LEAK_ADDRESS);
 	} else {
 		gathering->addresses[terms->address_count++] = address;
-		terms->colons = true;
+		terms->marks.colons = true;
 	}
 	return !encoded || add_base64(gathering, host);
 }
@@ -91,8 +78,8 @@ static bool add_host(struct gathering *gathering, struct span host, bool encoded
 static void note_networks(struct leak_terms *terms)
 {
 	for (size_t i = 0; i < terms->network_count; i++) {
-		terms->colons = true; /* of IPv4 too: ::ffff:10.0.0.1 */
-		terms->digits |= terms->networks[i].address.family == ADDRESS_V4;
+		terms->marks.colons = true; /* of IPv4 too: ::ffff:10.0.0.1 */
+		terms->marks.digits |= terms->networks[i].address.family == ADDRESS_V4;
 	}
 }
 
@@ -106,7 +93,7 @@ bool leak_terms_compile(struct leak_terms *terms, const struct inside *inside, c
 	*terms = (struct leak_terms){.networks = wish->networks,
 				     .network_count = wish->network_count,
 				     .encoded = wish->encoded,
-				     .everywhere = wish->encoded};
+				     .marks = {.everywhere = wish->encoded}};
 	for (host = inside_first(inside); host; host = inside_next(host))
 		most += 1 + (wish->encoded ? ALIGNMENTS : 0);
 	gathering.patterns = arena_zalloc(arena, most + 1, sizeof(*gathering.patterns));
@@ -128,67 +115,4 @@ bool leak_terms_compile(struct leak_terms *terms, const struct inside *inside, c
 	terms->reach = size_max(terms->automaton->longest, NAME_LEFT) * (wish->encoded ? PERCENT : 1) +
 		       NAME_LEFT + AROUND;
 	return true;
-}
-
-/* ---- is there anything in it at all? ---- */
-
-/* Two colons with nothing but at most four hexadecimal digits in between, as every address of IPv6 has. */
-static bool suspect_colons(struct span text)
-{
-	ptrdiff_t colon = span_find(text, ':');
-
-	while (colon >= 0) {
-		text = span_from(text, (size_t)colon + 1);
-		size_t digits = 0;
-		while (digits < text.len && digits < 5 && ascii_hex_digit(text.at[digits]) >= 0)
-			digits++;
-		if (digits < text.len && text.at[digits] == ':')
-			return true;
-		colon = span_find(text, ':');
-	}
-	return false;
-}
-
-/* What stands around the first dot of the server's name, and of its address: no bits, but two pairs. */
-struct around {
-	size_t name, address; /* as dot_bit has it */
-};
-
-static struct around around_server(const struct leak_server *server)
-{
-	struct around around = {SIZE_MAX, SIZE_MAX};
-	ptrdiff_t dot = server ? span_find(server->name, '.') : -1;
-
-	if (dot > 0 && (size_t)dot + 1 < server->name.len)
-		around.name = dot_bit(server->name.at[dot - 1], server->name.at[dot + 1]);
-	if (server && server->address && server->address->family == ADDRESS_V4) {
-		uint8_t first = server->address->ip[0], second = server->address->ip[1];
-		uint8_t digit = (uint8_t)(second >= 100 ? second / 100 : second >= 10 ? second / 10 : second);
-		around.address = dot_bit((uint8_t)('0' + first % 10), (uint8_t)('0' + digit));
-	}
-	return around;
-}
-
-bool leak_terms_suspect(const struct leak_terms *terms, const struct leak_server *server, struct span text)
-{
-	struct around around = around_server(server);
-	struct span rest = text;
-	ptrdiff_t dot;
-
-	if (terms->everywhere)
-		return text.len > 0;
-	/* What stands behind one dot may stand before the next one. */
-	for (dot = span_find(rest, '.'); dot >= 0; dot = span_find(rest, '.')) {
-		if (dot > 0 && (size_t)dot + 1 < rest.len) {
-			uint8_t before = rest.at[dot - 1], behind = rest.at[dot + 1];
-			size_t bit = dot_bit(before, behind);
-			if ((terms->dots[bit / 64] >> bit % 64 & 1) || bit == around.name ||
-			    bit == around.address ||
-			    (terms->digits && ascii_is_digit(before) && ascii_is_digit(behind)))
-				return true;
-		}
-		rest = span_from(rest, (size_t)dot + 1);
-	}
-	return (terms->colons || (server && server->address && server->address->family == ADDRESS_V6)) &&
-	       suspect_colons(text);
 }

@@ -11,6 +11,7 @@
 
 #include "mask/automaton.h"
 #include "mask/inside.h"
+#include "mask/leak_marks.h"
 
 enum {
 	LEAK_WORD_MOST = 256, /* bytes of a word */
@@ -22,12 +23,6 @@ enum leak_kind { LEAK_NAME, LEAK_ADDRESS, LEAK_NETWORK, LEAK_WORD, LEAK_ENCODED 
 struct leak_pattern {
 	struct span text;
 	enum leak_kind kind;
-};
-
-/* Of the current try: it may have come from DNS or from a file, and be in no configuration. */
-struct leak_server {
-	const struct address *address; /* NULL: not known, or it is no IP address */
-	struct span name;              /* empty: it has none, or it is inside already */
 };
 
 /* The site as clients know it. */
@@ -43,11 +38,8 @@ struct leak_terms {
 	const struct address *addresses; /* IPv6, of servers: they can be spelt in many ways */
 	size_t network_count, address_count;
 	size_t reach; /* bytes before the end of a text that more of it can make a difference to, at most */
-	bool everywhere;    /* there is something without a dot: each byte has to be looked at */
-	bool colons;        /* there may be addresses of IPv6 */
-	bool digits;        /* there may be networks of IPv4 */
-	bool encoded;       /* in percent-encoding too */
-	uint64_t dots[256]; /* a bit for what stands before and behind the first dot of a pattern */
+	bool encoded; /* in percent-encoding too */
+	struct leak_marks marks;
 };
 
 struct leak_wish {
@@ -61,9 +53,6 @@ struct leak_wish {
 /* `inside` and what the wish points to are borrowed for as long as the terms. False: out of memory. */
 WARN_UNUSED bool leak_terms_compile(struct leak_terms *terms, const struct inside *inside,
 				    const struct leak_wish *wish, struct arena *arena);
-
-/* False: there is none in the text. True: a scan will tell. Quick. */
-bool leak_terms_suspect(const struct leak_terms *terms, const struct leak_server *server, struct span text);
 
 struct leak {
 	size_t scheme; /* where "http" or the like begins that belongs to it; else as `at` */

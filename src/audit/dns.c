@@ -214,28 +214,32 @@ struct dns_name {
 	uint32_t number;
 };
 
-void dns_names_init(struct dns_names *names, struct arena *arena)
+void dns_names_init(struct dns_names *names)
 {
-	*names = (struct dns_names){.arena = arena};
+	*names = (struct dns_names){.lock = PTHREAD_MUTEX_INITIALIZER};
+	memory_init(&names->memory, 0);
+	arena_init(&names->arena, &names->memory, NULL, NULL, 0);
 	map_init(&names->map, NULL);
 }
 
 void dns_names_fini(struct dns_names *names)
 {
 	map_fini(&names->map);
+	arena_fini(&names->arena);
+	pthread_mutex_destroy(&names->lock);
 }
 
-/* NULL: there is no more room. */
+/* With the lock held. NULL: there is no more room. */
 static const struct dns_name *name_of(struct dns_names *names, struct span text)
 {
 	struct dns_name *name = map_get(&names->map, text);
 
 	if (name || names->count == DNS_NAMES_MOST)
 		return name;
-	name = arena_alloc(names->arena, sizeof(*name));
+	name = arena_alloc(&names->arena, sizeof(*name));
 	if (!name)
 		return NULL;
-	*name = (struct dns_name){.name = arena_copy(names->arena, text), .number = names->count};
+	*name = (struct dns_name){.name = arena_copy(&names->arena, text), .number = names->count};
 	if (!name->name.at || !map_put(&names->map, name->name, name))
 		return NULL;
 	names->count++;
@@ -249,7 +253,9 @@ bool dns_names_address(struct dns_names *names, struct span text, uint16_t type,
 
 	if (type != DNS_TYPE_A && type != DNS_TYPE_AAAA)
 		return false;
+	pthread_mutex_lock(&names->lock);
 	name = name_of(names, text);
+	pthread_mutex_unlock(&names->lock);
 	if (!name)
 		return false;
 	high = (uint8_t)(name->number / 250);

@@ -1,6 +1,5 @@
 /*
- * Questions and answers of DNS (RFC 1035 4), for name servers that an audit plays: every name has an address of its own. Pure, but for dns_names, which belongs
- * to one thread.
+ * Questions and answers of DNS (RFC 1035 4), for name servers that an audit plays: every name has an address of its own. Any thread.
  */
 #ifndef GUISE_AUDIT_DNS_H
 #define GUISE_AUDIT_DNS_H
@@ -8,6 +7,8 @@
 #include "core/arena.h"
 #include "core/map.h"
 #include "net/address.h"
+
+#include <pthread.h>
 
 enum {
 	DNS_PACKET = 512, /* bytes, at most: what goes over UDP without more ado (RFC 1035 4.2.1) */
@@ -49,12 +50,14 @@ WARN_UNUSED size_t dns_answer_write(const struct dns_question *question, const s
 /* --- addresses of names --- */
 
 struct dns_names {
-	struct arena *arena;
+	pthread_mutex_t lock; /* around all of it */
+	struct memory memory;
+	struct arena arena;
 	struct map map; /* of struct dns_name, by name */
 	uint32_t count;
 };
 
-void dns_names_init(struct dns_names *names, struct arena *arena);
+void dns_names_init(struct dns_names *names);
 void dns_names_fini(struct dns_names *names);
 /*
  * The public address of a name, of the family that the type asks for: the same one each time, and no other name's. False: there are DNS_NAMES_MOST already, or it is

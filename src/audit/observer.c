@@ -343,7 +343,7 @@ void observer_free(struct observer *observer)
 }
 
 /* A bound socket with its address; -1: errno tells. */
-static int open_socket(const struct address *address, int type, bool share, struct address *bound)
+static int open_socket(const struct address *address, int type, struct address *bound)
 {
 	union socket_address raw;
 	socklen_t len = address_to_socket(address, &raw);
@@ -351,7 +351,7 @@ static int open_socket(const struct address *address, int type, bool share, stru
 
 	if (fd < 0)
 		return -1;
-	if (setsockopt(fd, SOL_SOCKET, share ? SO_REUSEPORT : SO_REUSEADDR, &(int){1}, sizeof(int)) == 0 &&
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) == 0 &&
 	    bind(fd, &raw.any, len) == 0 && (type != SOCK_STREAM || listen(fd, BACKLOG) == 0)) {
 		len = sizeof(raw);
 		if (getsockname(fd, &raw.any, &len) == 0) {
@@ -376,7 +376,7 @@ static bool listen_on(struct observer *observer, const struct address *address, 
 		return false;
 	}
 	*listener = (struct observer_listener){.observer = observer, .answer = *answer};
-	listener->fd = open_socket(address, type, observer->options.share, &listener->bound);
+	listener->fd = open_socket(address, type, &listener->bound);
 	if (listener->fd < 0)
 		return false;
 	*bound = listener->bound;

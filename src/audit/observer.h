@@ -68,7 +68,6 @@ struct observer_options {
 	struct span alpn;                /* what it agrees to; empty: TLS_BLOCKING_HTTP1 */
 	uint64_t idle;                   /* ms that a connection may be silent; 0: 10 s */
 	struct dns_names *names; /* borrowed: as a name server it says where each name is by this; NULL: all are at one place */
-	bool share; /* where it listens on all addresses, somebody else may listen on one of them */
 };
 
 /* NULL: *why tells (static text). */

@@ -138,6 +138,13 @@ void audit_report_fail(struct audit_report *report, const char *why, const char 
 		report->failure = "out of memory";
 }
 
+void audit_report_skip(struct audit_report *report, const char *why)
+{
+	report->skipped = text_copy(report, span_of(why));
+	if (!report->skipped)
+		report->incomplete = true;
+}
+
 /* ---- what follows ---- */
 
 enum audit_verdict audit_report_verdict(const struct audit_report *report, const struct audit_row *row)
@@ -191,7 +198,7 @@ int audit_report_grade(const struct audit_report *report)
 
 bool audit_report_passed(const struct audit_report *report)
 {
-	return audit_report_grade(report) >= (int)report->expect;
+	return report->skipped || audit_report_grade(report) >= (int)report->expect;
 }
 
 bool audit_format_find(const char *name, enum audit_format *format)

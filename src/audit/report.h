@@ -81,6 +81,7 @@ struct audit_report {
 	struct audit_row *rows;
 	unsigned count, room;
 	const char *failure; /* why it could not be done, or NULL */
+	const char *skipped; /* why it was not meant to be done, or NULL */
 	const char *advice;  /* and what to do about that, or NULL */
 	uint64_t started;    /* ms, CLOCK_MONOTONIC */
 	bool incomplete;     /* memory ran out, or there were too many */
@@ -99,9 +100,12 @@ void audit_report_add(struct audit_report *report, const struct audit_finding *f
 /* The audit as a whole could not be done; texts are copied. The first one stays. */
 void audit_report_fail(struct audit_report *report, const char *why, const char *advice);
 
+/* It is not done, for a reason that is nobody's fault; the text is copied. */
+void audit_report_skip(struct audit_report *report, const char *why);
+
 /* The grade's index; -1: not even the least one, or nothing could be tested. */
 int audit_report_grade(const struct audit_report *report);
-/* Whether it was done and nothing leaks at the bar. */
+/* Whether it was done and nothing leaks at the bar; or was not meant to be done. */
 bool audit_report_passed(const struct audit_report *report);
 /* How many have this verdict. */
 unsigned audit_report_count(const struct audit_report *report, enum audit_verdict verdict);

@@ -171,6 +171,10 @@ static void print_text(const struct audit_report *report, FILE *out, const struc
 	fprintf(out, "guise audit %s: %s\n", report->scale->kind, report->subject);
 	for (const struct audit_group *group = report->scale->groups; group->prefix; group++)
 		print_group(report, group, out, paint);
+	if (report->skipped) {
+		fprintf(out, "\nNot tested: %s\n", report->skipped);
+		return;
+	}
 	if (report->failure) {
 		fprintf(out, "\n%sNo grade:%s %s\n", paint->grade_bad, paint->end, report->failure);
 		if (report->advice)
@@ -234,6 +238,8 @@ static bool print_json(const struct audit_report *report, FILE *out)
 	put_grade(&json, "grade", report, audit_report_grade(report));
 	put_grade(&json, "expect", report, (int)report->expect);
 	json_put_bool(&json, "passed", audit_report_passed(report));
+	if (report->skipped)
+		json_put_text(&json, "skipped", span_of(report->skipped));
 	if (report->failure)
 		json_put_text(&json, "failure", span_of(report->failure));
 	if (report->failure && report->advice)
@@ -311,11 +317,12 @@ static void put_case(FILE *out, const struct audit_report *report, const struct 
 static void print_junit(const struct audit_report *report, FILE *out)
 {
 	unsigned errors = !audit_report_passed(report) && audit_report_count(report, AUDIT_LEAKS) == 0;
+	unsigned skipped = report->skipped != NULL;
 
 	fprintf(out,
 		"  <testsuite name=\"guise audit %s\" tests=\"%u\" failures=\"%u\" errors=\"%u\" skipped=\"%u\" time=\"%.3f\">\n",
-		report->scale->kind, report->count + errors, audit_report_count(report, AUDIT_LEAKS), errors,
-		audit_report_count(report, AUDIT_NOT_TESTED), seconds(report));
+		report->scale->kind, report->count + errors + skipped, audit_report_count(report, AUDIT_LEAKS),
+		errors, audit_report_count(report, AUDIT_NOT_TESTED) + skipped, seconds(report));
 	for (unsigned i = 0; i < report->count; i++)
 		put_case(out, report, &report->rows[i]);
 	if (errors) {
@@ -326,6 +333,13 @@ static void print_junit(const struct audit_report *report, FILE *out)
 		fputs("\">", out);
 		put_xml(out, report->failure && report->advice ? report->advice : "");
 		fputs("</error>\n    </testcase>\n", out);
+	}
+	if (skipped) {
+		fprintf(out,
+			"    <testcase classname=\"guise.audit.%s\" name=\"audit\" time=\"0\">\n      <skipped message=\"",
+			report->scale->kind);
+		put_xml(out, report->skipped);
+		fputs("\"/>\n    </testcase>\n", out);
 	}
 	fputs("  </testsuite>\n", out);
 }

@@ -11,6 +11,7 @@ enum {
 
 static const struct audit_group groups[] = {
 	{"version", "Versions of HTTP", "spoken"},
+	{"route", "Routes", "asked"},
 	{"inside", "Names and addresses", NULL},
 	{"reference", "References to the server", NULL},
 	{"policy", "Policies that name the server", NULL},
@@ -288,28 +289,36 @@ void reverse_without_server(const struct reverse_target *target, struct arena *a
 
 /* ---- the whole audit ---- */
 
-/* "host:port" or "[::1]:port", without the port. */
-static struct span without_port(struct span text)
+struct span reverse_split(struct span text, uint16_t *port)
 {
-	for (size_t i = text.len; i > 0; i--)
-		if (text.at[i - 1] == ':')
-			return span_first(text, i - 1);
+	uint64_t number = 0;
+	size_t colon = text.len;
+
+	*port = 0;
+	while (colon > 0 && ascii_is_digit(text.at[colon - 1]))
+		colon--;
+	if (colon > 0 && colon < text.len && text.at[colon - 1] == ':' &&
+	    span_to_u64(span_from(text, colon), &number) && number <= UINT16_MAX) {
+		*port = (uint16_t)number;
+		text = span_first(text, colon - 1);
+	}
+	if (text.len >= 2 && text.at[0] == '[' && text.at[text.len - 1] == ']')
+		text = span_make(text.at + 1, text.len - 2);
 	return text;
 }
 
-static bool talker_prepare(struct talker *talker, const struct reverse_audit_options *options,
-			   const struct address *bound, struct span public, struct arena *arena)
+bool reverse_talker(struct talker *talker, struct span inside, const struct address *address,
+		    struct span public, struct arena *arena)
 {
 	char text[ADDRESS_TEXT];
+	uint16_t port;
 
-	talker->address = arena_copy(arena, span_make(text, address_format(bound, text)));
-	talker->plain = arena_copy(arena, span_make(text, address_format_ip(bound, text)));
-	if (!talker->address.at || !talker->plain.at)
-		return false;
-	talker->public = public;
-	talker->inside = options->inside ? span_of(options->inside) : talker->address;
-	talker->host = span_find(talker->inside, ':') >= 0 ? without_port(talker->inside) : talker->inside;
-	return true;
+	*talker = (struct talker){.public = public};
+	talker->address = arena_copy(arena, span_make(text, address_format(address, text)));
+	talker->plain = arena_copy(arena, span_make(text, address_format_ip(address, text)));
+	talker->inside = inside.len ? inside : talker->address;
+	talker->host = talker->address.at ? reverse_split(talker->inside, &port) : talker->inside;
+	return talker->address.at && talker->plain.at;
 }
 
 static void hide_nothing_public(struct talker *talker, const struct parent_server *proxy)
@@ -360,7 +369,7 @@ const char *reverse_audit_run(const struct reverse_audit_options *options, struc
 	if (!target.observer || !observer_listen(target.observer, &options->listen, &bound)) {
 		audit_report_fail(report, target.observer ? strerror(errno) : why,
 				  "--origin-listen is an address of this machine that nobody listens on");
-	} else if (!talker_prepare(&talker, options, &bound, target.host, arena)) {
+	} else if (!reverse_talker(&talker, span_of(options->inside), &bound, target.host, arena)) {
 		audit_report_fail(report, "out of memory", NULL);
 	} else {
 		hide_nothing_public(&talker, &target.proxy);

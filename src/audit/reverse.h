@@ -44,6 +44,11 @@ struct reverse_target {
 	uint64_t timeout;
 };
 
+/* "host:port", "1.2.3.4:80", "[::1]:80": the host without brackets; *port: 0 if it has none. */
+struct span reverse_split(struct span text, uint16_t *port);
+/* Who says of itself that it is `inside` ("host:port") at that address; `public` is borrowed. False: out of memory. */
+WARN_UNUSED bool reverse_talker(struct talker *talker, struct span inside, const struct address *address,
+				struct span public, struct arena *arena);
 /* observer_answer_fn; the owner is a struct talker. */
 void reverse_answer(void *owner, const struct observer_message *message, struct observer_reply *reply);
 /* All probes of one target, into the report. False: no request came through; the report says so. */

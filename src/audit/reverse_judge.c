@@ -166,7 +166,12 @@ static void judge_own_fields(struct reverse_battery *battery, const struct talk 
 			continue;
 		if (!known)
 			continue;
-		if (!product_in(field->value, battery->arena)) {
+		if (same_name(field->name, SPAN("Proxy-Status"))) {
+			finding.id = "proxy.status"; /* RFC 9209 2: by a name that its administrator chose */
+			finding.title = SPAN("an error is told with the proxy's name");
+			finding.needs = AUDIT_NO_GRADE;
+			finding.advice = NULL;
+		} else if (!product_in(field->value, battery->arena)) {
 			finding.id = "proxy.field";
 			finding.title = SPAN("a field tells that there is a proxy");
 			finding.needs = AUDIT_NO_GRADE;

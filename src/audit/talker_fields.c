@@ -77,7 +77,6 @@ static const struct talk_field chatter[] = {
 	DEEP("inside.application-context", "X-Application-Context", "aud:prod:8080"),
 	DEEP("inside.b3", "X-B3-TraceId", "463ac35c9f6413ad48485a3953bb6aud"),
 	DEEP("inside.amzn-trace", "X-Amzn-Trace-Id", "Root=1-67891233-aud"),
-	DEEP("inside.git", "X-Git-Commit", "aud9fceb02"),
 	DEEP("inside.proxy-status", "Proxy-Status", "aud-node-7; error=connection_timeout"),
 	DEEP("inside.chromelogger", "X-ChromeLogger-Data", "aud=="),
 };

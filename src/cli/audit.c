@@ -1,12 +1,10 @@
 /*
- * guise audit: which audit it is; each has options of its own.
+ * What the audits of the command line share. See audit.h.
  */
 #include "cli/audit.h"
 
 #include "cli/command_internal.h"
 
-#include <getopt.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,36 +66,10 @@ int audit_take_timeout(const struct command *command, const char *text, uint64_t
 	return EXIT_GOOD;
 }
 
-static int run(const struct command *command, int argc, char **argv)
+const struct command *audit_kind(const char *name)
 {
-	const char *argument;
-	int status = EXIT_USAGE;
-
-	signal(SIGPIPE, SIG_IGN); /* connections that are probed end as they like */
-	for (size_t i = 0; argc > 1 && audits[i]; i++)
-		if (strcmp(argv[1], strchr(audits[i]->name, ' ') + 1) == 0)
-			return audits[i]->run(audits[i], argc - 1, argv + 1);
-	if (command_option_next(command, argc, argv, &argument, &status) == COMMAND_STOP)
-		return status;
-	if (argc > 1)
-		return command_usage(command, "there is no audit called \"%s\"; they are forward and reverse",
-				     argv[1]);
-	return command_usage(command, "which audit: forward or reverse?");
+	for (size_t i = 0; audits[i]; i++)
+		if (strcmp(name, strchr(audits[i]->name, ' ') + 1) == 0)
+			return audits[i];
+	return NULL;
 }
-
-static const struct command_option options[] = {
-	{NULL, 0, NULL, NULL},
-};
-
-const struct command command_audit = {
-	.name = "audit",
-	.summary = "Show what a proxy lets others learn: of clients, or of servers.",
-	.synopsis = "forward|reverse --proxy URL [OPTION]...",
-	.text = "Sends probes through a proxy, Guise or any other, to an observer that plays the other end, and prints each channel by which somebody could learn\n"
-		"what the proxy is there to hide, what was seen on it, and a grade. \"guise audit forward --help\" and \"guise audit reverse --help\" tell more.\n"
-		"The exit status is 1 when a channel leaks.\n",
-	.example = "    guise audit forward --proxy http://127.0.0.1:3128\n",
-	.options = options,
-	.operands = 1,
-	.run = run,
-};

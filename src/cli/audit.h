@@ -11,6 +11,8 @@
 /* Named "audit KIND"; run with the kind as argv[0]. */
 extern const struct command command_audit_forward;
 extern const struct command command_audit_reverse;
+/* NULL: there is none of that kind. */
+const struct command *audit_kind(const char *name);
 
 /* Prints it to the standard output; the exit status. */
 int audit_finish(const struct audit_report *report, enum audit_format format);

@@ -118,15 +118,11 @@ static void test_answers(void **state)
 /* One name, one address; another name, another one. */
 static void test_names(void **state)
 {
-	struct memory memory;
-	struct arena arena;
 	struct dns_names names;
 	struct address first, again, other, v6;
 	char text[32];
 
-	memory_init(&memory, 0);
-	arena_init(&arena, &memory, NULL, NULL, 0);
-	dns_names_init(&names, &arena);
+	dns_names_init(&names);
 	assert_true(dns_names_address(&names, SPAN("a.example"), DNS_TYPE_A, &first));
 	assert_true(dns_names_address(&names, SPAN("b.example"), DNS_TYPE_A, &other));
 	assert_true(dns_names_address(&names, SPAN("a.example"), DNS_TYPE_A, &again));
@@ -146,7 +142,6 @@ static void test_names(void **state)
 	assert_false(dns_names_address(&names, SPAN("one.more"), DNS_TYPE_A, &again));
 	assert_true(dns_names_address(&names, SPAN("a.example"), DNS_TYPE_A, &again));
 	dns_names_fini(&names);
-	arena_fini(&arena);
 }
 
 int main(void)

@@ -71,26 +71,31 @@ static bool takes_sources(struct span name)
 /* host-source: [scheme "://"] ["*."] host [":" port] [path]. */
 static bool source_is_inside(const struct reference_map *map, struct span source, bool sources)
 {
-	ptrdiff_t slashes = span_search(source, SPAN("//"));
-	struct span host = slashes < 0 ? source : span_from(source, (size_t)slashes + 2);
-	size_t end = 0;
+	size_t start = 0, end;
+	bool dots = false;
 
 	if (source.at[0] == '\'' || source.at[source.len - 1] == ':') /* a keyword, a scheme */
 		return false;
-	while (end < host.len && http_char_is(host.at[end], HTTP_CHAR_HOST | HTTP_CHAR_TOKEN))
-		end++;
-	if (end < host.len && host.at[end] != ':' && host.at[end] != '/')
+	for (end = 0; end < source.len && http_char_is(source.at[end], HTTP_CHAR_HOST | HTTP_CHAR_TOKEN);
+	     end++) {
+		dots = dots || source.at[end] == '.';
+		if (source.len - end > 3 && source.at[end + 1] == ':' && source.at[end + 2] == '/' &&
+		    source.at[end + 3] == '/') {
+			start = end + 4;
+			end += 3;
+			dots = true; /* a label alone is a host here */
+		}
+	}
+	if (end < source.len && source.at[end] != ':' && source.at[end] != '/')
 		return reference_mentions(
 			map, source); /* it is no source, but browsers report what they do not know */
-	host = span_first(host, end);
+	if (!dots && !sources)
+		return false;
+	struct span host = span_make(source.at + start, end - start);
 	if (span_starts_with(host, SPAN("*.")))
 		return reference_is_above(map, span_from(host, 2)) ||
 		       reference_judge(map, span_from(host, 2), 0) == HOST_INSIDE;
-	if (!sources && slashes < 0 && span_find(host, '.') < 0)
-		return false;
-	return reference_judge(map, host,
-			       reference_port(span_from(source, (size_t)(host.at - source.at) + end))) ==
-	       HOST_INSIDE;
+	return reference_judge(map, host, reference_port(span_from(source, end))) == HOST_INSIDE;
 }
 
 /*

@@ -57,6 +57,13 @@ def slow_or_not(slow):
     return script
 
 
+def telling(peer):
+    """Answers; to /leak with where it is."""
+    while (asked := peer.read_request()) is not None:
+        fields = [("X-Note", f"see {peer.origin.address}/debug")] if asked.target == "/leak" else []
+        peer.send(response(200, b"ok", fields=fields))
+
+
 class Scene:
     """A Guise that has it all, with what it logs in one format."""
 
@@ -64,7 +71,7 @@ class Scene:
         directory = stage.path("scene")
         directory.mkdir()
         (directory / "users").write_text(htpasswd("ann", SECRET, "-B") + "\n", encoding="ascii")
-        self.origin, parent = stage.origin(answering(OK)), stage.origin(answering(OK))
+        self.origin, parent = stage.origin(telling), stage.origin(answering(OK))
         self.echo, slow = Datagrams(), threading.Event()
         stage.daemons.append(self.echo)
         pair = [stage.origin(slow_or_not(slow)) for _ in range(2)]
@@ -115,6 +122,9 @@ class Scene:
         self.reverse("/slow/[1-200]", "--http1.1")  # what is usual has to be known
         self.reverse("/slow/now", "--http1.1")
 
+    def leak(self):
+        self.reverse("/leak", "--http1.1")
+
     def nowhere(self):
         self.reverse("/", "--http2", host="other.example")
 
@@ -154,7 +164,7 @@ class Scene:
                 data += sock.recv(65536)
 
 
-JSON = ("page", "retry", "hedge", "nowhere", "api", "office", "mail", "login", "tunnel", "tells", "udp", "tcp")
+JSON = ("page", "retry", "hedge", "leak", "nowhere", "api", "office", "mail", "login", "tunnel", "tells", "udp", "tcp")
 COMBINED = ("page", "api", "login", "tcp")
 
 

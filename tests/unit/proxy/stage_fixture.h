@@ -28,6 +28,7 @@ static const char stage_yaml[] =
 	"      - {path: /small, to: web, limits: {body: 10}}\n"
 	"      - {path: /large, to: web, limits: {body: 100 MiB}}\n"
 	"      - {path: /pair, to: pair}\n"
+	"      - {path: /same, to: web, mask: {same: {etags: true, date: true, order: true, errors: all}}}\n"
 	"      - {to: web}\n"
 	"tcp:\n"
 	"  - {listen: 127.0.0.1:5432, to: pair}\n"

@@ -31,6 +31,28 @@ static void try_get(void)
 	}
 }
 
+/* Entity tags that are sealed and opened, an answer of ours in place of an error. */
+static void try_same(void)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		if (!stage_connect(&stage, 1, REVERSE))
+			continue;
+		try(&stage.clients[1],
+		    "GET /same HTTP/1.1\r\nHost: a\r\nIf-Match: \"a\"\r\nIf-None-Match: \"b\", *\r\n\r\n");
+		try_server("HTTP/1.1 200 OK\r\nETag: \"a\"\r\nX-b: 1\r\nContent-Length: 2\r\n\r\nok");
+		try(&stage.clients[1], GET("/same") GET("/same"));
+		try_server("HTTP/1.1 500 Oh\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
+		if (i)
+			try_server("0\r\nETag: \"a\"\r\n\r\n");
+		else
+			stage_pass(&stage, 2000); /* longer than it waits for the rest */
+		try_server("HTTP/1.1 404 No\r\nContent-Length: 5\r\n\r\na");
+		if (stage.server_count)
+			stage_peer_close(&stage.servers[stage.server_count - 1]);
+		stage_turns(&stage, 3);
+	}
+}
+
 static void try_post(void)
 {
 	static const char head[] = "POST /pair HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -197,6 +219,11 @@ static void test_get(void **state)
 	all_allocations(try_get);
 }
 
+static void test_same(void **state)
+{
+	all_allocations(try_same);
+}
+
 static void test_post(void **state)
 {
 	all_allocations(try_post);
@@ -278,11 +305,12 @@ static void test_pressure(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_get),     cmocka_unit_test(test_post),
-		cmocka_unit_test(test_upgrade), cmocka_unit_test(test_forward),
-		cmocka_unit_test(test_tunnel),  cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_tcp),     cmocka_unit_test(test_socks),
-		cmocka_unit_test(test_groups),  cmocka_unit_test(test_pressure),
+		cmocka_unit_test(test_same),     cmocka_unit_test(test_get),
+		cmocka_unit_test(test_post),     cmocka_unit_test(test_upgrade),
+		cmocka_unit_test(test_forward),  cmocka_unit_test(test_tunnel),
+		cmocka_unit_test(test_refusals), cmocka_unit_test(test_tcp),
+		cmocka_unit_test(test_socks),    cmocka_unit_test(test_groups),
+		cmocka_unit_test(test_pressure),
 	};
 	return cmocka_run_group_tests(tests, group_set_up, group_tear_down);
 }

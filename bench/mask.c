@@ -1,5 +1,6 @@
 /*
- * bench-mask: what the masks cost for each message, in nanoseconds, for heads of 20 fields as browsers and applications send them.
+ * bench-mask: what the masks cost for each message, in nanoseconds, for heads of 20 fields as browsers and applications send them; and what the leak
+ * guard costs for each MiB of content, where it is switched on.
  *
  * The forward mask edits a request, the reverse mask the head of a response, leak guard's look at it included. A head is a fresh copy of the same fields each time, as the codec
  * would have made it; what the copy alone takes is measured too, and taken off. Medians over rounds, in which the kinds take turns.
@@ -8,14 +9,17 @@
  *
  * One thread. Exit status 1 when a mask did not do what it is for, or takes half a microsecond or more in a kind that has this bar: those of the defaults.
  */
+#include "http/inflate.h"
 #include "mask/forward_mask.h"
 #include "mask/inside.h"
 #include "mask/leak_guard.h"
+#include "mask/leak_text.h"
 #include "mask/reverse_mask.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <zlib.h>
 
 enum {
 	FIELDS = 20,
@@ -268,6 +272,101 @@ static const struct reverse_mask *reverse_of(struct bench *bench)
 	return mask;
 }
 
+/* ---- content ---- */
+
+enum { MIB = 1024 * 1024, PIECE = 16 * 1024, DECODED = 8 * 1024, CONTENT_ROUNDS = 15 };
+
+struct content {
+	struct leak_text text;
+	size_t out;
+	unsigned found;
+};
+
+static enum leak_answer content_on_leak(struct leak_text *text, const struct leak *leak)
+{
+	CONTAINER_OF(text, struct content, text)->found++;
+	return LEAK_REPLACE;
+}
+
+static bool content_on_text(struct leak_text *text, struct span bytes)
+{
+	CONTAINER_OF(text, struct content, text)->out += bytes.len;
+	return true;
+}
+
+/* A page of rows, each with a link; one in a hundred to a server. */
+static void make_page(char *page)
+{
+	size_t len = 0;
+
+	for (unsigned row = 0; len + 256 < MIB; row++)
+		len += (size_t)snprintf(
+			page + len, 256,
+			"<tr class=\"row-%u\"><td><a href=\"http://%s/articles/%u.html\">Entry %u, v1.%u.0</a></td></tr>\n",
+			row % 7, row % 100 ? "www.example.org" : "app4.internal.example:8080", row * 7919,
+			row, row % 31);
+	memset(page + len, ' ', MIB - len);
+}
+
+static void content_push(struct content *content, struct inflater *inflater, struct span piece)
+{
+	static uint8_t decoded[DECODED];
+	size_t made = DECODED;
+
+	if (!inflater)
+		leak_text_push(&content->text, piece, false);
+	while (inflater && made == DECODED) {
+		if (inflater_run(inflater, &piece, decoded, DECODED, &made) != INFLATE_GOOD)
+			exit(EXIT_FAILURE);
+		leak_text_push(&content->text, span_make(decoded, made), false);
+	}
+}
+
+/* Milliseconds for a MiB of text, which comes as `bytes`. */
+static double run_content(struct bench *bench, const struct leak_guard *guard, struct span bytes,
+			  enum content_coding coding)
+{
+	static const struct leak_text_ops ops = {.on_leak = content_on_leak, .on_text = content_on_text};
+	static const struct leak_public site = {.scheme = SPAN("https"), .authority = SPAN("shop.example")};
+	static uint8_t window[64 * 1024];
+	double took[CONTENT_ROUNDS];
+
+	for (unsigned round = 0; round < CONTENT_ROUNDS; round++) {
+		struct content content = {.text = {.ops = &ops,
+						   .terms = &guard->terms,
+						   .site = &site,
+						   .window = window,
+						   .size = sizeof(window)}};
+		struct inflater *inflater = coding == CODING_IDENTITY ? NULL :
+									inflater_new(&bench->memory, coding);
+		double began = now_ns();
+		for (size_t at = 0; at < bytes.len; at += PIECE)
+			content_push(&content, inflater,
+				     span_make(bytes.at + at, size_min(PIECE, bytes.len - at)));
+		leak_text_push(&content.text, (struct span){0}, true);
+		took[round] = (now_ns() - began) / 1e6;
+		inflater_free(inflater);
+		bench->failed = bench->failed || content.found < 50 || content.out >= MIB;
+	}
+	return median(took, CONTENT_ROUNDS);
+}
+
+static void run_contents(struct bench *bench, const struct leak_guard *guard)
+{
+	static char page[MIB];
+	static uint8_t packed[MIB];
+	uLongf len = sizeof(packed);
+
+	make_page(page);
+	if (compress2(packed, &len, (const uint8_t *)page, MIB, 6) != Z_OK)
+		exit(EXIT_FAILURE);
+	printf("a MiB of content, ms\n");
+	printf("    %-28s %6.2f\n", "as it is",
+	       run_content(bench, guard, span_make(page, MIB), CODING_IDENTITY));
+	printf("    %-28s %6.2f\n", "decoded",
+	       run_content(bench, guard, span_make(packed, len), CODING_DEFLATE));
+}
+
 static struct address address_of(const char *text)
 {
 	struct address address;
@@ -344,6 +443,7 @@ int main(int argc, char **argv)
 		printf("    %-28s %6.0f\n", kinds[i].text, took);
 		bench.failed = bench.failed || (kinds[i].barred && took >= BAR);
 	}
+	run_contents(&bench, reverse_mask_leaks(reverse));
 	reverse_mask_free(reverse);
 	inside_free(bench.inside);
 	arena_fini(&bench.arena);

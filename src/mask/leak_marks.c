@@ -79,7 +79,7 @@ static inline bool has_dot(struct span text)
 }
 
 /* Two colons with nothing but at most four hexadecimal digits in between, as every address of IPv6 has. */
-static bool finds_colons(struct span text)
+static COLD bool finds_colons(struct span text)
 {
 	ptrdiff_t colon = span_find(text, ':');
 
@@ -95,7 +95,7 @@ static bool finds_colons(struct span text)
 	return false;
 }
 
-static bool finds_dots(const struct leak_look *look, struct span text)
+static COLD bool finds_dots(const struct leak_look *look, struct span text)
 {
 	for (ptrdiff_t dot = span_find(text, '.'); dot >= 0; dot = span_find(text, '.')) {
 		/* What stands behind one dot may stand before the next one. */

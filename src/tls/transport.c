@@ -498,13 +498,12 @@ static ssize_t encrypt(struct tls *tls, const struct iovec *vectors, unsigned co
 		if (piece.len == 0)
 			break;
 		bool wrote = SSL_write_ex(tls->ssl, piece.at, piece.len, &written) == 1;
+		if (!wrote && !waits_for_message(tls))
+			tls_broke_ssl(tls);
 		if (piece.at == tls->room->plain) /* all connections': nothing of this one stays in it */
 			span_wipe(piece);
-		if (!wrote) {
-			if (!waits_for_message(tls))
-				tls_broke_ssl(tls);
+		if (!wrote)
 			break;
-		}
 		total += written;
 	}
 	if (ticket) /* the message of a handshake took a buffer to read into, which would stay */

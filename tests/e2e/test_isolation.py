@@ -344,6 +344,7 @@ def test_nothing_of_a_client_stays_in_memory(stage, tmp_path, secure):
     wait_for(lambda: not memory_has(world.guise, *texts), "the marks to be wiped", timeout=5)
 
 
+@pytest.mark.skipif("sanitizer()", reason="a sanitizer's memory is too large to be searched")
 def test_search_of_memory_finds(stage):
     """What waits is there: the search above looks where it would be."""
     world = World(stage, "forward", answering(OK))

@@ -51,19 +51,30 @@ static enum reference_fate rewrite_attribute(const struct reference_map *map, st
 	return REFERENCE_STAYS;
 }
 
+/* Whether the attribute is one of the two, by its first letter: most are not. */
+static bool may_change(struct span attribute)
+{
+	size_t at = 0;
+
+	while (at < attribute.len && (attribute.at[at] == ' ' || attribute.at[at] == '\t'))
+		at++;
+	return at < attribute.len && ((attribute.at[at] | 0x20) == 'd' || (attribute.at[at] | 0x20) == 'p');
+}
+
 enum reference_fate reference_cookie(const struct reference_map *map, struct span *value)
 {
 	struct reference_text text = {.arena = map->arena};
 	struct span pair, rest, attribute, name, given;
-	size_t taken; /* bytes of *value that are in `text`, or left out */
+	size_t taken = 0; /* bytes of *value that are in `text`, or left out; 0: none, all stays so far */
 
 	(void)span_cut(*value, ';', &pair, &rest);
-	taken = pair.len;
 	while (rest.len > 0) {
-		bool more = span_cut(rest, ';', &attribute, &rest);
+		(void)span_cut(rest, ';', &attribute, &rest);
 		size_t start = (size_t)(attribute.at - value->at) - 1; /* with its ";" */
 		size_t end = start + 1 + attribute.len;
 
+		if (!may_change(attribute))
+			continue;
 		(void)span_cut(attribute, '=', &name, &given);
 		name = span_trim(name);
 		given = span_trim(given);
@@ -73,11 +84,7 @@ enum reference_fate reference_cookie(const struct reference_map *map, struct spa
 			return fate;
 		if (fate == REFERENCE_STAYS)
 			continue;
-		if (text.len == 0) {
-			reference_add(&text, span_first(*value, start));
-		} else {
-			reference_add(&text, span_make(value->at + taken, start - taken));
-		}
+		reference_add(&text, span_make(value->at + taken, start - taken));
 		taken = end;
 		if (fate == REFERENCE_CHANGED) {
 			size_t before = (size_t)(old.at - value->at);
@@ -85,10 +92,8 @@ enum reference_fate reference_cookie(const struct reference_map *map, struct spa
 			reference_add(&text, given);
 			reference_add(&text, span_make(old.at + old.len, end - before - old.len));
 		}
-		if (!more)
-			break;
 	}
-	if (text.len == 0 && !text.failed)
+	if (taken == 0)
 		return REFERENCE_STAYS;
 	reference_add(&text, span_from(*value, taken));
 	return reference_finish(&text, value);

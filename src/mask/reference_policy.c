@@ -102,7 +102,7 @@ static bool source_is_inside(const struct reference_map *map, struct span source
  * One directive. Without its last source it allows nothing, which it has to say: left out, it would allow all, or what default-src does. One that only tells whom to report to
  * goes instead.
  */
-static bool add_directive(const struct reference_map *map, struct span directive, struct reference_text *text)
+static void add_directive(const struct reference_map *map, struct span directive, struct reference_text *text)
 {
 	struct span rest = directive, name, word;
 	size_t before = text->len;
@@ -110,7 +110,7 @@ static bool add_directive(const struct reference_map *map, struct span directive
 
 	if (!next_word(&rest, &name)) {
 		reference_add(text, directive);
-		return false;
+		return;
 	}
 	bool sources = takes_sources(name);
 	reference_add(text, span_first(directive, (size_t)(name.at - directive.at) + name.len));
@@ -129,38 +129,58 @@ static bool add_directive(const struct reference_map *map, struct span directive
 		else
 			reference_add(text, SPAN(" 'none'"));
 	}
-	return gone > 0;
 }
 
 /* Several policies stand in one value with commas between them (CSP level 3, 2.2.2); none has one inside. */
-static bool add_policies(const struct reference_map *map, struct span policies, struct reference_text *text)
+static void add_policies(const struct reference_map *map, struct span policies, struct reference_text *text)
 {
 	struct span policy, directive;
-	bool changed = false;
 
 	while (policies.len > 0) {
 		bool more = span_cut(policies, ',', &policy, &policies);
 		while (policy.len > 0) {
 			bool next = span_cut(policy, ';', &directive, &policy);
 			size_t before = text->len;
-			changed = add_directive(map, directive, text) || changed;
+			add_directive(map, directive, text);
 			if (next && text->len > before)
 				reference_add(text, SPAN(";"));
 		}
 		if (more)
 			reference_add(text, SPAN(","));
 	}
-	return changed;
+}
+
+/* The first pass, which most values need alone: whether any source of any directive is inside. */
+static bool names_server(const struct reference_map *map, struct span value)
+{
+	bool first = true, sources = false;
+	size_t start = 0;
+
+	for (size_t at = 0; at <= value.len; at++) {
+		uint8_t byte = at < value.len ? value.at[at] : ';';
+
+		if (byte > ',' && byte != ';')
+			continue;
+		if (byte != ' ' && byte != '\t' && byte != ';' && byte != ',')
+			continue;
+		struct span word = span_make(value.at + start, at - start);
+		if (word.len > 0 && first)
+			sources = takes_sources(word);
+		else if (word.len > 0 && source_is_inside(map, word, sources))
+			return true;
+		first = byte == ';' || byte == ',' || (first && word.len == 0);
+		start = at + 1;
+	}
+	return false;
 }
 
 enum reference_fate reference_policy(const struct reference_map *map, struct span *value)
 {
-	struct reference_text text = {.arena = NULL};
+	struct reference_text text = {.arena = map->arena};
 
-	if (!add_policies(map, *value, &text))
+	if (!names_server(map, *value))
 		return REFERENCE_STAYS;
-	text = (struct reference_text){.arena = map->arena};
-	(void)add_policies(map, *value, &text);
+	add_policies(map, *value, &text);
 	return reference_finish(&text, value);
 }
 

@@ -172,6 +172,9 @@ static void test_relative(void **state)
 	world.map.authority = world.map.host = (struct span){0};
 	for (size_t i = 0; i < ARRAY_LENGTH(pairs); i++)
 		expect(&world, reference_location, pairs[i].value, pairs[i].expected);
+	world.address = ip("::7");
+	expect(&world, reference_location, "http://[::7]/x", "/x");
+	expect(&world, reference_location, "http://[::9]/x", NULL);
 	world.map.from = SPAN("/");
 	expect(&world, reference_location, "/v2//evil.example", "/.//evil.example");
 	expect(&world, reference_location, "http://app.internal/v2//evil.example", "/.//evil.example");
@@ -290,6 +293,8 @@ static void test_cookies(void **state)
 	world.map.authority = world.map.host = (struct span){0};
 	expect(&world, reference_cookie, "a=b; Domain=app.internal; Path=/x", "a=b; Path=/x");
 	expect(&world, reference_cookie, "a=b;Domain=app.internal", "a=b");
+	expect(&world, reference_cookie, ";Domain=app.internal", gone);
+	expect(&world, reference_cookie, ";Domain=app.internal;x", ";x");
 	world.map.authority = world.map.host = SPAN("192.0.2.1");
 	expect(&world, reference_cookie, "a=b; HttpOnly; Domain=app.internal", "a=b; HttpOnly");
 	world_end(&world);

@@ -336,7 +336,7 @@ def test_audit_lines(world):
 
     got, line = entry("https://api.example/v1?key=1")
     assert (line["verdict"], line["rule"], line["secrets"]) == ("allow", "agent", ["api"])
-    assert (line["host"], line["target"], line["method"]) == ("api.example", "https://api.example/v1", "GET")
+    assert (line["host"], line["target"], line["method"]) == ("api.example", "https://api.example/v1?*", "GET")
     assert line["in"] == 0 and line["out"] == len(got.body)
     got, line = entry("https://elsewhere.example/", "POST", [("Content-Length", "0")])
     assert (got.status, line["verdict"], line["rule"]) == (403, "deny", "no-post")

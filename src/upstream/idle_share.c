@@ -19,6 +19,12 @@ void idle_share_init(struct idle_share *share, struct idle_shares *all)
 	list_init(&share->idle);
 }
 
+/* There are never more than one too many. */
+static struct link *idle_shares_level(struct idle_shares *all, uint32_t count)
+{
+	return &all->levels[size_min(count, ARRAY_LENGTH(all->levels) - 1)];
+}
+
 static void idle_share_set_count(struct idle_share *share, uint32_t count)
 {
 	struct idle_shares *all = share->all;
@@ -26,11 +32,11 @@ static void idle_share_set_count(struct idle_share *share, uint32_t count)
 	list_remove(&share->level);
 	share->count = count;
 	if (count > 0)
-		list_push(&all->levels[count], &share->level);
+		list_push(idle_shares_level(all, count), &share->level);
 	if (count > all->highest)
 		all->highest = count;
 	/* By one at most: the share that left the highest level has gone to the next lower one. */
-	else if (all->highest > 0 && list_empty(&all->levels[all->highest]))
+	else if (all->highest > 0 && list_empty(idle_shares_level(all, all->highest)))
 		all->highest--;
 }
 
@@ -42,7 +48,8 @@ void idle_share_add(struct idle_share *share, struct session *session)
 	idle_share_set_count(share, share->count + 1);
 	if (++all->count <= all->most)
 		return;
-	struct idle_share *largest = CONTAINER_OF(all->levels[all->highest].next, struct idle_share, level);
+	struct idle_share *largest =
+		CONTAINER_OF(idle_shares_level(all, all->highest)->next, struct idle_share, level);
 	session_discard(CONTAINER_OF(largest->idle.next, struct session, rest));
 }
 

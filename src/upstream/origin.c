@@ -141,17 +141,15 @@ static uint8_t *partition_key(uint8_t *to, const struct origin_place *place)
 
 /* The place as bytes, and within them who asks; empty: it has names that are too long. */
 struct origin_key {
-	struct span all, who;
-	uint8_t bytes[ORIGIN_KEY_MOST];
+	struct span all, who; /* borrowed */
 };
 
-static void origin_key(struct origin_key *key, const struct origin_place *place)
+static struct origin_key origin_key(uint8_t bytes[ORIGIN_KEY_MOST], const struct origin_place *place)
 {
-	uint8_t *to = key->bytes;
+	uint8_t *to = bytes;
 
-	key->all = (struct span){0};
 	if (place->host.len > ORIGIN_HOST_MOST || place->user.len > ORIGIN_USER_MOST)
-		return;
+		return (struct origin_key){0};
 	to = key_put(to, &place->port, sizeof(place->port));
 	to = key_put(to, &place->via, sizeof(place->via));
 	to = key_put(to, &place->exit, sizeof(place->exit));
@@ -160,8 +158,8 @@ static void origin_key(struct origin_key *key, const struct origin_place *place)
 	to = key_put(to, place->host.at, place->host.len);
 	uint8_t *who = to;
 	to = partition_key(to, place);
-	key->all = span_make(key->bytes, (size_t)(to - key->bytes));
-	key->who = span_make(who, (size_t)(to - who));
+	return (struct origin_key){.all = span_make(bytes, (size_t)(to - bytes)),
+				   .who = span_make(who, (size_t)(to - who))};
 }
 
 static struct origin *origin_new(struct origins *origins, const struct origin_key *key)
@@ -193,9 +191,9 @@ fail:
 struct session *origin_take(struct worker *worker, const struct origin_place *place, struct pins *pins, bool own)
 {
 	struct origins *origins = &upstream_room(worker)->origins;
-	struct origin_key key UNINITIALISED;
+	uint8_t bytes[ORIGIN_KEY_MOST] UNINITIALISED;
+	struct origin_key key = origin_key(bytes, place);
 
-	origin_key(&key, place);
 	struct session *session = pins_take(pins, key.all);
 	struct origin *origin = session || own || !key.all.len ? NULL : map_get(&origins->map, key.all);
 	return origin ? session_pool_take(&origin->pool) : session;
@@ -214,9 +212,9 @@ struct session *origin_adopt(struct worker *worker, const struct origin_place *p
 			     const struct h1_client_settings *settings)
 {
 	struct origins *origins = &upstream_room(worker)->origins;
-	struct origin_key key UNINITIALISED;
+	uint8_t bytes[ORIGIN_KEY_MOST] UNINITIALISED;
+	struct origin_key key = origin_key(bytes, place);
 
-	origin_key(&key, place);
 	if (key.all.len == 0 || origins->map.count >= ORIGINS_MOST)
 		return NULL;
 	struct origin *origin = map_get(&origins->map, key.all);

@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from support import settings
+from support import http2, settings
 from support.origin import answering, response
 from support.process import run
 from support.servers import Curl
@@ -302,6 +302,29 @@ def test_errors_of_any_length_are_answered(stage):
     assert bodies == {b'{"status":503,"title":"Service Unavailable"}\n'}
     assert len(origin.requests) == 7  # and none was asked again
     guise.wait_log(lambda entry: entry["target"] == "/slow" and entry["status"] == 503 and entry["error"] is None)
+
+
+@VERSIONS
+def test_servers_of_http2(stage, version):
+    """Tags and errors, with the streams of one connection; one that does not end is reset, and the others go on."""
+    def script(connection, stream):
+        path = stream.head.get(":path")
+        if path == "/tag":
+            connection.answer(stream, 200, [("etag", '"plain"')], b"ok")
+        elif path == "/endless":
+            connection.answer(stream, 503, [], b"x", end=False)
+        else:
+            connection.answer(stream, 503, [("retry-after", "3")], TRACE)
+    origin = stage.origin(http2.serving(script))
+    guise = stage.guise(dict(same(origin, etags=True, key=KEY, errors="5xx"), upstreams={"web": {"servers": [origin.address], "http": "2"}}))
+    tag = Answer(guise, version, "/tag").tag
+    assert OPAQUE.fullmatch(tag) and Answer(guise, version, "/tag", "-H", f"If-None-Match: {tag}").tag == tag
+    streams = origin.peers[0].http2.streams
+    assert streams[max(streams)].head.get("if-none-match") == '"plain"'
+    for path in ("/error", "/endless", "/error"):
+        got = Answer(guise, version, path)
+        assert (got.status, got.body) == (503, b'{"status":503,"title":"Service Unavailable"}\n')
+    assert got.fields["retry-after"] == "3" and len(origin.peers) == 1
 
 
 def test_clients_that_go_while_an_error_is_read(stage):

@@ -134,6 +134,8 @@ void stage_audit_forward(struct stage *stage, const struct snapshot_listener *li
 	if (!report)
 		return;
 	choose_clients(settings, forward.from);
+	if (listener->users && !forward.users[1]) /* a user is one client, wherever from */
+		forward.from[1] = (struct address){.family = ADDRESS_NONE};
 	why = why_closed(listener, &forward.from[0]);
 	if (!why && has_parents(settings))
 		why = "its rules send requests to parent proxies: audit those on their own";

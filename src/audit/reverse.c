@@ -347,6 +347,25 @@ static void run_hosts(struct reverse_target *target, const struct reverse_audit_
 				  "every path of the host that is asked for (--host)");
 }
 
+/* The URL is one of a site, not of a forward proxy: without a port it is 80 or 443, and Host has none (RFC 9110 4.2, 7.2). */
+static void use_as_site(struct reverse_target *target, struct span url)
+{
+	uint16_t port;
+
+	if (span_ends_with(url, SPAN("/")))
+		url.len--;
+	target->tls = target->proxy.kind == PARENT_HTTPS;
+	target->proxy.kind = PARENT_HTTP;
+	target->host = target->proxy.place;
+	(void)reverse_split(url, &port);
+	if (port)
+		return;
+	while (target->host.at[target->host.len - 1] != ':')
+		target->host.len--;
+	target->host.len--;
+	target->proxy.port = target->proxy.address.port = target->tls ? 443 : 80;
+}
+
 const char *reverse_audit_run(const struct reverse_audit_options *options, struct arena *arena,
 			      struct audit_report *report)
 {
@@ -360,9 +379,7 @@ const char *reverse_audit_run(const struct reverse_audit_options *options, struc
 		return why;
 	if (!parent_speaks_http(&target.proxy) || target.proxy.user.len)
 		return "the proxy is an http or https URL, without a user";
-	target.tls = target.proxy.kind == PARENT_HTTPS;
-	target.proxy.kind = PARENT_HTTP;
-	target.host = target.proxy.place;
+	use_as_site(&target, span_of(options->proxy));
 	if (options->host_count)
 		target.host = span_of(options->hosts[0]);
 	target.observer = observer_new(&observing, &why);

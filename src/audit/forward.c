@@ -125,8 +125,17 @@ static const char *read_proxy(struct forward_audit *audit)
 					 audit->arena);
 		client->from = options->from[i].family != ADDRESS_NONE ? options->from[i] : options->from[0];
 	}
-	audit->two = options->users[1] || options->from[1].family != ADDRESS_NONE;
 	return why;
+}
+
+/* For a proxy that knows its users a client is a user, wherever from. */
+static bool are_two(const struct forward_audit *audit)
+{
+	const struct forward_client *one = &audit->clients[0], *other = &audit->clients[1];
+
+	if (one->proxy.user.len || other->proxy.user.len)
+		return !span_equal(one->proxy.user, other->proxy.user);
+	return other->from.family != ADDRESS_NONE && !address_equal_ip(&one->from, &other->from);
 }
 
 /* The address that the proxy's name means, once for all; and our own towards it. False: it cannot be reached. */
@@ -170,7 +179,6 @@ static void choose_loopback(struct forward_audit *audit)
 	for (unsigned i = 0; i < 2; i++)
 		audit->clients[i].from =
 			(struct address){.family = ADDRESS_V4, .ip = {127, 77, 0, (uint8_t)(2 + i)}};
-	audit->two = true;
 }
 
 /* ---- the first request ---- */
@@ -209,7 +217,6 @@ static bool first_request(struct forward_audit *audit)
 	}
 	if (audit->options->from[0].family == ADDRESS_NONE && audit->clients[0].from.family != ADDRESS_NONE) {
 		audit->clients[0].from = audit->clients[1].from = (struct address){.family = ADDRESS_NONE};
-		audit->two = audit->options->users[1] != NULL;
 		began = deadline_now();
 		if (forward_ask(audit, &probe)) {
 			audit->pace = deadline_now() - began;
@@ -264,6 +271,7 @@ const char *forward_audit_run(const struct forward_audit_options *options, struc
 	if (why)
 		return why;
 	if (prepare(audit)) {
+		audit->two = are_two(audit);
 		forward_audit_connections(audit);
 		if (parent_speaks_http(&audit->clients[0].proxy)) {
 			forward_audit_fields(audit);

@@ -80,7 +80,10 @@ static void audit_sharing(struct forward_audit *audit)
 
 	if (!audit->two) {
 		forward_add(audit, id, title, AUDIT_UNTESTED, GRADE_ELITE,
-			    SPAN("there is one client only: give a second --from or --user"), NULL);
+			    audit->clients[0].proxy.user.len ?
+				    SPAN("there is one client only: give a second --user") :
+				    SPAN("there is one client only: give a second --from"),
+			    NULL);
 		return;
 	}
 	wire_init(&wires[0]);

@@ -83,6 +83,8 @@ class Tinyproxy(Parent):
 
 
 class Squid(Parent):
+    extra = ""  # more lines of its configuration
+
     def __init__(self, directory, names, login=False, port=None):
         _open(directory)
         self.port = port or free_port()
@@ -109,7 +111,7 @@ shutdown_lifetime 0 seconds
 max_filedescriptors 1024
 connect_timeout 2 seconds
 pinger_enable off
-""")
+{self.extra}""")
         super().__init__(directory, [program("squid"), "-N", "-f", conf, "-n", f"guise{os.getpid()}x{self.port}"], names)
 
 

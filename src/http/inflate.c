@@ -51,12 +51,13 @@ enum content_coding content_coding_of(const struct http_fields *fields)
 	return coding;
 }
 
-struct span content_coding_narrow(const struct http_fields *fields, struct arena *arena)
+/* Once for the length (`out` NULL), once to write. */
+static size_t narrow_into(const struct http_fields *fields, uint8_t *out)
 {
 	const struct span name = SPAN("accept-encoding");
-	struct span text = {0};
 	const struct http_field *field;
 	uint32_t index = 0;
+	size_t len = 0;
 
 	while ((field = http_fields_next(fields, &index))) {
 		struct span rest = field->value, member, coding, weight;
@@ -66,13 +67,25 @@ struct span content_coding_narrow(const struct http_fields *fields, struct arena
 			span_cut(member, ';', &coding, &weight);
 			if (coding_named(span_trim(coding)) == CODING_OTHER)
 				continue;
-			const struct span parts[] = {text, text.len ? SPAN(", ") : text, member};
-			text = arena_join(arena, parts, ARRAY_LENGTH(parts));
-			if (!text.at)
-				return text;
+			if (out && len)
+				memcpy(out + len, ", ", 2);
+			len += len ? 2 : 0;
+			if (out)
+				memcpy(out + len, member.at, member.len);
+			len += member.len;
 		}
 	}
-	return text.len ? text : SPAN("identity");
+	return len;
+}
+
+struct span content_coding_narrow(const struct http_fields *fields, struct arena *arena)
+{
+	size_t len = narrow_into(fields, NULL);
+	uint8_t *text = len ? arena_alloc(arena, len) : NULL;
+
+	if (len == 0)
+		return SPAN("identity");
+	return text ? span_make(text, narrow_into(fields, text)) : (struct span){0};
 }
 
 /* ---- content ---- */

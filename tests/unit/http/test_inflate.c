@@ -202,6 +202,23 @@ static void test_what_heads_say(void **state)
 	}
 }
 
+/* A client can name as many as a head holds: that costs memory for them once. */
+static void test_many_codings(void **state)
+{
+	enum { MANY = 2000 };
+	static char value[MANY * 5 + 1];
+	struct http_fields fields;
+
+	for (unsigned i = 0; i < MANY; i++)
+		memcpy(value + (size_t)i * 5, "gzip,", 6);
+	http_fields_init(&fields, &arena);
+	add(&fields, "Accept-Encoding", value);
+	size_t before = atomic_load(&memory.used);
+	struct span narrow = content_coding_narrow(&fields, &arena);
+	assert_int_equal(narrow.len, MANY * 6 - 2);
+	assert_true(atomic_load(&memory.used) - before < 2 * narrow.len);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -211,6 +228,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_bomb, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_no_memory, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_heads_say, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_many_codings, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

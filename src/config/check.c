@@ -5,6 +5,7 @@
 
 #include "config/listen.h"
 #include "config/node.h"
+#include "route/rule_view.h"
 #include "route/split.h"
 
 static const struct setting_strings *listen_of(const struct snapshot *snapshot,
@@ -90,6 +91,62 @@ static bool is_of_this_machine(const struct snapshot_address *where)
 	struct address address = address_unmap(&where->address);
 
 	return address.family == ADDRESS_UNIX || address_is_loopback(&address);
+}
+
+/* ---- parents ---- */
+
+static bool is_at(const struct snapshot_address *listener, const struct parent_server *server)
+{
+	static const uint8_t any[16] = {0};
+	struct address address = address_unmap(&listener->address), parent = address_unmap(&server->address);
+
+	if (address.port != server->port || address.port == 0 || parent.family == ADDRESS_NONE)
+		return false;
+	if (address_equal_ip(&address, &parent))
+		return true;
+	return memcmp(address.ip, any, sizeof(any)) == 0 && address_is_loopback(&parent);
+}
+
+static const struct parent_server *parent_at(const struct parent_plan *plan,
+					     const struct snapshot_listener *listener)
+{
+	for (uint32_t i = 0; i < plan->count; i++)
+		for (size_t j = 0; j < listener->address_count; j++)
+			if (is_at(&listener->addresses[j], &plan->servers[i]))
+				return &plan->servers[i];
+	return NULL;
+}
+
+/* A rule of this listener sends requests to the same one: with a mask that sends no Via they would go round for ever. */
+static void check_rule_loop(const struct snapshot *snapshot, const struct snapshot_listener *listener,
+			    const struct setting_strings *proxy, struct diagnostics *diagnostics)
+{
+	for (size_t i = 0; i < proxy->count; i++)
+		for (uint32_t j = 0; j < snapshot->parents.count; j++) {
+			const struct parent_plan *plan = &snapshot->parents.items[j];
+			const struct setting_string *name = &proxy->items[i];
+			const struct parent_server *server =
+				span_equal(plan->name, span_make(name->text, name->len)) ?
+					parent_at(plan, listener) :
+					NULL;
+			if (server)
+				diagnostics_error(
+					diagnostics, name->place,
+					"the parent \"%s\" is this listener itself (%.*s): requests would come back",
+					name->text, SPAN_ARG(server->text));
+		}
+}
+
+static void check_loops(const struct snapshot *snapshot, struct diagnostics *diagnostics)
+{
+	for (size_t i = 0; i < snapshot->listener_count; i++) {
+		const struct snapshot_listener *listener = &snapshot->listeners[i];
+		for (size_t j = 0; listener->rules && j < rules_count(listener->rules); j++) {
+			struct rule_view view;
+			rules_at(listener->rules, j, &view);
+			check_rule_loop(snapshot, listener, &view.settings->proxy, diagnostics);
+		}
+	}
 }
 
 /* Who reaches the operator's interface may give orders; it asks for no proof of who that is. */
@@ -209,6 +266,7 @@ bool check_snapshot(struct snapshot *snapshot, struct diagnostics *diagnostics)
 	check_addresses(snapshot, diagnostics);
 	check_exposure(snapshot, diagnostics);
 	check_admin(snapshot, diagnostics);
+	check_loops(snapshot, diagnostics);
 	check_upstreams(snapshot, diagnostics);
 	if (!has_traffic(snapshot) && diagnostics->errors == 0)
 		diagnostics_error(diagnostics, beginning,

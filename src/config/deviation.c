@@ -8,6 +8,11 @@ static bool elite(const struct snapshot_listener *listener)
 	return listener->face == SNAPSHOT_FORWARD && forward_mask_kind(listener->mask) == FORWARD_ELITE;
 }
 
+static bool cuts_referer(const struct snapshot_listener *listener)
+{
+	return listener->face == SNAPSHOT_FORWARD && forward_mask_cuts_referer(listener->mask);
+}
+
 static bool reverse(const struct snapshot_listener *listener)
 {
 	return listener->face == SNAPSHOT_REVERSE;
@@ -15,6 +20,7 @@ static bool reverse(const struct snapshot_listener *listener)
 
 const struct deviation deviations[] = {
 	{"RFC 9110 7.6.3", "an elite forward proxy sends no Via", "mask: anonymous", elite},
+	{"RFC 9110 10.1.3", "Referer is cut or dropped", "referer: full", cuts_referer},
 	{"RFC 9110 9.3.8", "a reverse listener answers TRACE with 405", NULL, reverse},
 	{NULL, NULL, NULL, NULL},
 };

@@ -12,6 +12,11 @@ enum forward_mask_kind forward_mask_kind(const struct forward_mask *mask)
 	return mask->kind;
 }
 
+bool forward_mask_cuts_referer(const struct forward_mask *mask)
+{
+	return mask->referer == FORWARD_REFERER_ORIGIN || mask->referer == FORWARD_REFERER_NONE;
+}
+
 /* ---- what is dropped ---- */
 
 /* By name, and by what it says of the client; own: NULL where that is not looked at. */

@@ -31,6 +31,8 @@ WARN_UNUSED bool forward_mask_compile(const struct forward_mask_settings *settin
 				      struct diagnostics *diagnostics, const struct forward_mask **mask);
 
 enum forward_mask_kind forward_mask_kind(const struct forward_mask *mask);
+/* Whether a Referer is cut or dropped that leads to where the request goes, too. */
+bool forward_mask_cuts_referer(const struct forward_mask *mask);
 
 /*
  * Edits a request's fields before it goes to the server. Proxy-Authorization and other fields meant for this proxy

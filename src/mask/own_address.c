@@ -277,27 +277,34 @@ static bool look_closely(const struct own_address *own, struct span text, size_t
 	return false;
 }
 
-bool own_address_in(const struct own_address *own, struct span text)
+/* Of a text longer than a block. */
+static bool long_text_has(const struct own_address *own, struct span text)
 {
 	struct needles needles;
-	size_t at = 0;
+	size_t at = 1; /* an address begins with a digit, or with one colon that has another behind it */
 
-	if (text.len < SHORTEST)
-		return false;
-	if (text.len > BLOCK) {
-		needles_init(&needles, own);
-		at = 1; /* an address begins with a digit, or with one colon that has another behind it */
-	}
-	while (text.len > BLOCK && at + BLOCK <= text.len) {
+	needles_init(&needles, own);
+	while (at < text.len) {
+		/* What is left of the end is looked at with some of what is before it. */
+		at = size_min(at, text.len - BLOCK);
 		bool two = at + (size_t)2 * BLOCK <= text.len;
+		size_t end = at + (size_t)(two ? 2 : 1) * BLOCK;
 		block found = look(&needles, text.at + at);
 		if (two)
 			found |= look(&needles, text.at + at + BLOCK);
-		size_t end = at + (size_t)(two ? 2 : 1) * BLOCK;
 		if (is_nothing(found))
 			at = end;
 		else if (look_closely(own, text, &at, end))
 			return true;
 	}
-	return look_closely(own, text, &at, text.len);
+	return false;
+}
+
+bool own_address_in(const struct own_address *own, struct span text)
+{
+	size_t at = 0;
+
+	if (text.len < SHORTEST)
+		return false;
+	return text.len > BLOCK ? long_text_has(own, text) : look_closely(own, text, &at, text.len);
 }

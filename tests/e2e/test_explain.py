@@ -263,7 +263,8 @@ def test_forward_refusals(stage, url, method, verdict, by, index, guard, status)
     assert answer.status == status
 
 
-@pytest.mark.parametrize("mask", ["transparent", "anonymous", "elite"])
+@pytest.mark.parametrize("mask", ["transparent", "anonymous", "elite", {
+    "keep": ["X-Forwarded-For"], "drop": ["X-Mine"], "unknown": "allowlist", "user_agent": "plain", "order": True, "gpc": True}])
 def test_forward_fields(stage, mask):
     origin = stage.origin(echoing_request)
     configuration = json.loads(json.dumps(FORWARD))

@@ -16,9 +16,9 @@ enum {
 bool own_address_init(const struct address *client, struct own_address *own)
 {
 	static const char hex[] = "0123456789abcdef";
-	const uint8_t *ip = own->address.ip;
 
 	*own = (struct own_address){.address = address_unmap(client)};
+	const uint8_t *ip = own->address.ip;
 	if (own->address.family == ADDRESS_V4) {
 		own->before_dot = (uint8_t)('0' + ip[0] % 10);
 		own->before_colon = 'f'; /* "::ffff:c000:201" */
@@ -150,11 +150,11 @@ static size_t literal_start(struct span text, size_t colon)
 /* Reads on from `start` to where no address goes on; the end. */
 static size_t literal_read(struct literal *literal, struct span text, size_t start)
 {
-	size_t at = start, colon;
+	size_t at = start;
 
 	*literal = (struct literal){.len = 0};
 	while (at < text.len) {
-		colon = colon_at(text, at);
+		size_t colon = colon_at(text, at);
 		if (!colon && ascii_hex_digit(text.at[at]) < 0 && text.at[at] != '.')
 			break;
 		literal_put(literal, colon ? ':' : text.at[at]);

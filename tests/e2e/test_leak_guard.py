@@ -10,6 +10,7 @@ import pytest
 from support import http2, settings
 from support.client import chunked
 from support.origin import response
+from support.process import run
 from support.wire import Fields, Truncated
 
 INSIDE = "app.internal"
@@ -395,3 +396,13 @@ def test_the_log_is_bounded(stage):
     guise.wait_log(lambda entry: len(guise.log_entries()) == 10)
     assert sum(entry["leaks"] for entry in guise.log_entries()) == 100
     assert sum(": leak: " in line for line in guise.stderr.text.splitlines()) <= 40
+
+
+@pytest.mark.parametrize("leaks, complaint", [
+    ({"words": ["ab"]}, "at least three bytes"), ({"words": ["x" * 300]}, "at most 256 bytes"), ({"networks": ["10.0.0.1/8"]}, "not a network"),
+    ({"networks": ["0.0.0.0/0"]}, "all addresses would be secret"), ({"types": ["html"]}, "not a media type"), ({"types": ["*/*"]}, "one \"*\""),
+    ({"heads": "rewire"}, "rewrite"), ({"body": "true"}, "body"), ({"window": "1 KiB"}, "8 KiB"), ({"word": ["abc"]}, "words")])
+def test_what_is_refused(tmp_path, leaks, complaint):
+    path = settings.write(tmp_path / "guise.yaml", settings.reverse("127.0.0.1:1", listener={"mask": {"leaks": leaks}}))
+    status, _, errors = run("check", "-c", str(path))
+    assert status != 0 and complaint in errors and "guise.yaml:" in errors

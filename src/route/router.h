@@ -49,9 +49,9 @@ struct route {
 	const struct edits *request, *response; /* NULL: nothing to edit */
 	const struct reverse_mask *mask;        /* its own, or the listener's; NULL: none */
 	bool declares_host; /* it has `host`: what the client asked for is a name that the configuration knows */
-	uint64_t body_limit;                    /* bytes; 0 = the process's limit; UINT64_MAX = none */
-	const struct rewrite *rewrite;          /* NULL: the path goes as it came */
-	const struct conditions *conditions;    /* the matcher's own */
+	uint64_t body_limit;                 /* bytes; 0 = the process's limit; UINT64_MAX = none */
+	const struct rewrite *rewrite;       /* NULL: the path goes as it came */
+	const struct conditions *conditions; /* the matcher's own */
 };
 
 /* What compiling needs from elsewhere. */

@@ -2,16 +2,7 @@
  * The life of an exchange: made by a down stream, led by the proxy's ops, ended once. Runs on one worker; freed by its loop at
  * the end of the turn in which it ends.
  */
-#include "exchange/exchange.h"
-
-struct exchange_room {
-	size_t alive;
-};
-
-static struct exchange_room *exchange_room(const struct worker *worker)
-{
-	return worker->slots[WORKER_SLOT_EXCHANGE];
-}
+#include "exchange/exchange_internal.h"
 
 bool exchange_room_init(struct worker *worker)
 {
@@ -19,6 +10,7 @@ bool exchange_room_init(struct worker *worker)
 	if (!room)
 		return false;
 	*room = (struct exchange_room){0};
+	list_init(&room->idle_pins);
 	worker->slots[WORKER_SLOT_EXCHANGE] = room;
 	return true;
 }

@@ -3,12 +3,15 @@
  */
 #include "exchange/pin.h"
 
+#include "exchange/exchange_internal.h"
+
 struct pin {
 	struct pin *next;
 	struct pins *pins; /* NULL: the client's connection has ended */
 	void (*on_lost)(struct pins *pins);
 	struct session *session;
 	struct worker *worker;
+	struct link idle; /* in the worker's list; alone while something runs */
 	struct loop_task retire;
 	size_t key_len;
 	uint8_t key[];
@@ -37,6 +40,19 @@ static void pin_free(struct loop_task *task)
 	memory_free(pin->worker->memory, pin, sizeof(*pin) + pin->key_len);
 }
 
+static void pin_set_idle(struct pin *pin, bool idle)
+{
+	struct exchange_room *room = exchange_room(pin->worker);
+
+	if (list_empty(&pin->idle) != idle)
+		return;
+	if (idle)
+		list_push(&room->idle_pins, &pin->idle);
+	else
+		list_remove(&pin->idle);
+	room->idle_pin_count += idle ? 1 : UINT32_MAX;
+}
+
 static void pin_leave(struct pin *pin)
 {
 	struct pin **at = pin->pins ? &pin->pins->first : NULL;
@@ -46,6 +62,7 @@ static void pin_leave(struct pin *pin)
 	if (at)
 		*at = pin->next;
 	pin->pins = NULL;
+	pin_set_idle(pin, false);
 }
 
 static void pin_on_gone(struct session *session)
@@ -61,10 +78,18 @@ static void pin_on_gone(struct session *session)
 
 static void pin_on_ready(struct session *session)
 {
-	const struct pin *pin = session->owner;
+	struct pin *pin = session->owner;
+	const struct exchange_room *room = exchange_room(pin->worker);
 
-	if (!pin->pins || pin->worker->draining)
+	if (session->running > 0)
+		return;
+	if (!pin->pins || pin->worker->draining) {
 		session_discard(session);
+		return;
+	}
+	pin_set_idle(pin, true);
+	if (room->idle_pin_count > PINS_IDLE_MOST)
+		(void)pins_close_idle(pin->worker, (struct span){0});
 }
 
 static const struct session_owner_ops pin_ops = {.on_ready = pin_on_ready, .on_gone = pin_on_gone};
@@ -130,6 +155,7 @@ static struct pin *pin_new(struct exchange *x, struct session *session, struct s
 	};
 	memcpy(pin->key, key.at, key.len);
 	loop_task_init(&pin->retire, pin_free);
+	list_init(&pin->idle);
 	pin_put_first(pins, pin);
 	return pin;
 }
@@ -152,7 +178,7 @@ void session_pin(struct session *session, struct exchange *x, struct span key)
 
 static bool pin_begins(const struct pin *pin, struct span prefix)
 {
-	return pin->key_len >= prefix.len && memcmp(pin->key, prefix.at, prefix.len) == 0;
+	return pin->key_len >= prefix.len && span_equal(span_make(pin->key, prefix.len), prefix);
 }
 
 /* `whole`: it is all of the key. */
@@ -174,6 +200,20 @@ struct session *pins_take(struct pins *pins, struct span key)
 	pin_leave(pin);
 	pin_put_first(pins, pin);
 	return pin->session;
+}
+
+bool pins_close_idle(struct worker *worker, struct span prefix)
+{
+	const struct link *all = &exchange_room(worker)->idle_pins;
+
+	for (struct link *link = all->next; link != all; link = link->next) {
+		struct pin *pin = CONTAINER_OF(link, struct pin, idle);
+		if (!pin_begins(pin, prefix))
+			continue;
+		session_discard(pin->session);
+		return true;
+	}
+	return false;
 }
 
 struct span pins_find(const struct pins *pins, struct span prefix)

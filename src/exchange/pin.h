@@ -10,7 +10,11 @@
 
 #include "exchange/session.h"
 
-enum { PINS_MOST = 8 }; /* of one connection of a client: to so many places at a time */
+enum {
+	PINS_MOST = 8, /* of one connection of a client: to so many places at a time */
+	PINS_IDLE_MOST =
+		1024, /* on which nothing runs, of all clients, on a worker: then the one that is idle for longest ends */
+};
 
 struct pin;
 
@@ -32,6 +36,9 @@ void session_pin(struct session *session, struct exchange *x, struct span key);
 struct session *pins_take(struct pins *pins, struct span key);
 /* The key of one on which nothing runs, that begins so; empty: there is none. Lives as long as the pin. */
 struct span pins_find(const struct pins *pins, struct span prefix);
+
+/* Ends the one on this worker whose key begins so and that is idle for longest: its connection is needed for others. False: there is none. */
+bool pins_close_idle(struct worker *worker, struct span prefix);
 
 /* For sessions that are for one exchange only, or for those that run on them already. */
 extern const struct session_owner_ops session_alone_ops;

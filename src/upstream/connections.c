@@ -3,12 +3,14 @@
  */
 #include "upstream/connections_internal.h"
 
+#include "upstream/pinned.h"
+
 void connections_init(struct upstream_group *group)
 {
 	list_init(&group->starved);
 }
 
-/* The server with most idle connections is the one that misses one least. False: there are none. */
+/* The server with most idle connections is the one that misses one least; who has one pinned misses it more. False: there are none. */
 static bool close_an_idle_one(struct upstream_group *group)
 {
 	struct session_pool *most = NULL;
@@ -18,7 +20,7 @@ static bool close_an_idle_one(struct upstream_group *group)
 		if (pool->idle_count > (most ? most->idle_count : 0))
 			most = pool;
 	}
-	return most && session_pool_close_idle(most);
+	return (most && session_pool_close_idle(most)) || upstream_close_pinned(group);
 }
 
 /* A connection that takes its leave first (HTTP/2) is counted until it is closed: then those that wait are told. */

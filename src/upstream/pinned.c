@@ -18,9 +18,20 @@ static struct span key_of(const struct pinned_place *place)
 	return span_make((const uint8_t *)place, sizeof(*place));
 }
 
+/* What all keys to servers of the group begin with. Borrows where the pointer is. */
+static struct span group_of(const struct upstream_group *const *group)
+{
+	return span_make((const uint8_t *)group, sizeof(*group));
+}
+
+bool upstream_close_pinned(const struct upstream_group *group)
+{
+	return pins_close_idle(group->worker, group_of(&group));
+}
+
 uint64_t upstream_pinned(const struct upstream_group *group, const struct pins *pins)
 {
-	struct span key = pins_find(pins, span_make((const uint8_t *)&group, sizeof(group)));
+	struct span key = pins_find(pins, group_of(&group));
 	struct pinned_place place;
 
 	if (key.len != sizeof(place))

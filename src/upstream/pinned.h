@@ -11,6 +11,8 @@
 uint64_t upstream_pinned(const struct upstream_group *group, const struct pins *pins);
 /* One to this server, to be opened or discarded at once; NULL: there is none. */
 struct session *upstream_take_pinned(const struct upstream_server *server, struct pins *pins);
+/* Ends the one to a server of the group that is idle for longest, of whatever client. False: there is none. */
+bool upstream_close_pinned(const struct upstream_group *group);
 /* See session_pin. The session is the server's. */
 void upstream_pin(const struct upstream_server *server, struct session *session, struct exchange *x);
 

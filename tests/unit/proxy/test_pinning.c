@@ -17,11 +17,13 @@ static const char pinning_yaml[] =
 	"    routes:\n"
 	"      - {path: /pair, to: pair}\n"
 	"      - {path: /two, to: two}\n"
+	"      - {path: /few, to: few}\n"
 	"      - {path: /copied, to: web, mirror: {to: pair}}\n"
 	"      - {to: web}\n"
 	"upstreams:\n"
 	"  web: {servers: [\"10.9.0.1:80\"]}\n"
 	"  pair: {servers: [\"10.9.0.2:80\", \"10.9.0.3:80\"], retries: 1, retry_on: [5xx]}\n"
+	"  few: {servers: [\"10.9.0.5:80\"], limits: {connections: 2}}\n"
 	"  two: {servers: [\"10.9.0.4:80\"], http: \"2\"}\n";
 
 #define LOGIN "Authorization: NTLM TlRM\r\n"
@@ -304,6 +306,25 @@ static void test_bounded(void **state)
 	assert_false(stage.clients[0].ended);
 }
 
+/* A group that may have no more connections takes one back from who has it for itself and does nothing with it. */
+static void test_idle_one_is_taken_back(void **state)
+{
+	for (unsigned who = 0; who < 3; who++)
+		(void)client_of(who, FACE_REVERSE);
+	get(0, FACE_REVERSE, "/few", LOGIN);
+	get(1, FACE_REVERSE, "/few", LOGIN);
+	assert_int_equal(stage.server_count, 2);
+	tell(server_at(1), YES(""));
+	tell(server_at(0), YES(""));
+	get(2, FACE_REVERSE, "/few", "");
+	assert_int_equal(stage.server_count, 3);
+	assert_true(server_at(1)->ended); /* the one that was idle for longer */
+	assert_true(stage.clients[1].ended);
+	assert_false(stage.clients[0].ended);
+	tell(server_at(2), YES(""));
+	assert_has(&stage.clients[2], "200");
+}
+
 /* ---- HTTP/2 ---- */
 
 #define H2_LOGIN "authorization NTLM TlRM\n"
@@ -401,6 +422,7 @@ int main(void)
 		TEST(test_no_mirror),
 		TEST(test_mirror_is_challenged),
 		TEST(test_bounded),
+		TEST(test_idle_one_is_taken_back),
 		TEST(test_h2_streams_forward),
 		TEST(test_h2_streams_reverse),
 		TEST(test_h2_servers),

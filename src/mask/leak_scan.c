@@ -539,6 +539,17 @@ static bool is_of_run(uint8_t byte)
 	       byte == '%' || byte == '\\' || byte == '[' || byte == ']';
 }
 
+bool leak_terms_wait(const struct leak_terms *terms, struct span text, size_t from)
+{
+	size_t at = text.len;
+
+	if (text.len - from >= 2 * terms->reach)
+		return false;
+	while (at > from && is_of_run(text.at[at - 1]))
+		at--;
+	return at == from;
+}
+
 size_t leak_terms_settled(const struct leak_terms *terms, struct span text, size_t from)
 {
 	struct leak_scan scan = {.terms = terms, .text = text};

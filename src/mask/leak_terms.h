@@ -80,6 +80,11 @@ bool leak_next(struct leak_scan *scan, struct leak *leak);
 
 /* How much of the text, from `from` on, means the same whatever follows it: scanned again with more, leaks before that offset stay what they are. */
 size_t leak_terms_settled(const struct leak_terms *terms, struct span text, size_t from);
+/*
+ * Whether too little of the text would be settled to be worth a look: all of it may be one name. Twice the reach is looked at in one go, or a text that comes
+ * byte by byte would be looked at from the front for each of them.
+ */
+bool leak_terms_wait(const struct leak_terms *terms, struct span text, size_t from);
 
 /* Whether a leak can be told in public words. */
 static inline bool leak_has_public(const struct leak *leak, const struct leak_public *site)

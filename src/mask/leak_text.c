@@ -87,6 +87,8 @@ static void scan_window(struct leak_text *text, bool end)
 				 .site = text->site,
 				 .text = leak_text_window(text),
 				 .from = text->from};
+	if (!end && text->len < text->size && leak_terms_wait(text->terms, scan.text, text->from))
+		return;
 	size_t settled = end ? text->len : leak_terms_settled(text->terms, scan.text, text->from);
 	size_t done = text->from;
 	struct leak leak;

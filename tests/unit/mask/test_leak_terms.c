@@ -7,7 +7,7 @@ static struct {
 	char out[64 * 1024];
 	size_t len;
 	enum leak_answer answer;
-	unsigned found;
+	unsigned found, pieces;
 } sink;
 
 static enum leak_answer on_leak(struct leak_text *text, const struct leak *leak)
@@ -19,6 +19,7 @@ static enum leak_answer on_leak(struct leak_text *text, const struct leak *leak)
 static bool on_text(struct leak_text *text, struct span bytes)
 {
 	assert_true(sink.len + bytes.len < sizeof(sink.out));
+	sink.pieces++;
 	memcpy(sink.out + sink.len, bytes.at, bytes.len);
 	sink.len += bytes.len;
 	return true;
@@ -38,7 +39,7 @@ static void stream(struct span text, size_t first, size_t piece)
 				   .size = sizeof(window)};
 	size_t at = 0;
 
-	sink.len = sink.found = 0;
+	sink.len = sink.found = sink.pieces = 0;
 	while (at < text.len) {
 		size_t len = size_min(at ? piece : first, text.len - at);
 		leak_text_push(&stream, span_make(text.at + at, len), false);
@@ -260,6 +261,24 @@ static void test_long_runs(void **state)
 	leak_end(&fixture);
 }
 
+/* Byte by byte, what may all be one name is not looked at again from the front for each of them. */
+static void test_bytes_without_an_end(void **state)
+{
+	static const char *const hosts[] = {"db.internal", "fd00::1", NULL};
+	static const char *const bits[] = {":", "a.b.", "db.internal", "%25", "[::"};
+	static char text[30000];
+
+	set_up(hosts);
+	leak_compile(&fixture);
+	for (size_t i = 0; i < ARRAY_LENGTH(bits); i++) {
+		for (size_t at = 0; at < sizeof(text); at++)
+			text[at] = bits[i][at % strlen(bits[i])];
+		stream(span_make(text, sizeof(text)), 1, 1);
+		assert_in_range(sink.pieces, 1, 5 * sizeof(text) / 500);
+	}
+	leak_end(&fixture);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -272,6 +291,7 @@ int main(void)
 		cmocka_unit_test(test_the_server_of_the_try),
 		cmocka_unit_test(test_what_is_kept_and_stopped),
 		cmocka_unit_test(test_long_runs),
+		cmocka_unit_test(test_bytes_without_an_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

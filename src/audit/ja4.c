@@ -131,7 +131,7 @@ static void read_message(struct span message, struct facts *facts)
 /* The handshake message without the headers of its records; NULL: out of memory. */
 static uint8_t *join_records(struct span records, size_t *len)
 {
-	uint8_t *joined = malloc(records.len);
+	uint8_t *joined = calloc(1, records.len);
 
 	*len = 0;
 	while (joined && records.len >= RECORD_HEAD) {

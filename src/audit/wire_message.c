@@ -191,7 +191,7 @@ static bool read_trailers(struct body *body)
 /* RFC 9112 7.1 */
 static bool read_chunks(struct body *body)
 {
-	struct span line;
+	struct span line = {0};
 
 	while (read_line(body, &line)) {
 		uint64_t length = 0;

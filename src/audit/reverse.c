@@ -36,9 +36,9 @@ static const struct audit_group groups[] = {
 const struct audit_scale reverse_audit_scale = {
 	.kind = "reverse",
 	.grades = {[TALK_THIN] = {"thin", "neither a name nor an address of a server is told"},
-		   [TALK_QUIET] = {"quiet", "nor what software and which nodes there are"},
-		   [TALK_MASKED] = {"masked", "nor timing, internals, or what the proxy is"},
-		   [TALK_SAME] = {"same", "nor anything by which nodes could be told apart, bodies included"}},
+		   [TALK_QUIET] = {"quiet", "neither a server's name or address nor its software and nodes are told"},
+		   [TALK_MASKED] = {"masked", "nothing is told of servers' names, software, nodes, timing and internals"},
+		   [TALK_SAME] = {"same", "nothing is told of servers, nor can they be told apart, bodies included"}},
 	.count = TALK_SAME + 1,
 	.groups = groups,
 };
@@ -382,7 +382,9 @@ const char *reverse_audit_run(const struct reverse_audit_options *options, struc
 	use_as_site(&target, span_of(options->proxy));
 	if (options->host_count)
 		target.host = span_of(options->hosts[0]);
-	target.observer = observer_new(&observing, &why);
+	/* TLS for proxies that take any certificate; who speaks in clear is answered in clear. */
+	observing.authority = tls_authority_new(&why);
+	target.observer = observing.authority ? observer_new(&observing, &why) : NULL;
 	if (!target.observer || !observer_listen(target.observer, &options->listen, &bound)) {
 		audit_report_fail(report, target.observer ? strerror(errno) : why,
 				  "--origin-listen is an address of this machine that nobody listens on");
@@ -393,6 +395,7 @@ const char *reverse_audit_run(const struct reverse_audit_options *options, struc
 		run_hosts(&target, options, arena, report);
 	}
 	observer_free(target.observer);
+	tls_authority_free(observing.authority);
 	if (!report->failure)
 		reverse_without_server(&target, arena, report);
 	return NULL;

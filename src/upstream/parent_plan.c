@@ -141,14 +141,14 @@ const char *parent_url_parse(struct span url, struct arena *arena, struct parent
 	const char *why;
 
 	if (!scheme)
-		return "a parent begins with http://, https://, socks4a:// or socks5://";
+		return "a proxy's URL begins with http://, https://, socks4a:// or socks5://";
 	struct span rest = span_from(url, (size_t)colon + 3);
 	if (rest.len && rest.at[rest.len - 1] == '/')
 		rest.len--;
 	server->kind = scheme->kind;
 	why = url_credentials(&rest, arena, server);
 	if (!why && span_find(rest, '/') >= 0)
-		why = "the URL of a parent has no path";
+		why = "a proxy's URL has no path";
 	if (!why)
 		why = url_place(rest, server, scheme->port);
 	if (!why && server->address.family == ADDRESS_NONE)

@@ -307,7 +307,7 @@ def test_formats_for_people_and_junit(stage):
 
 @pytest.mark.parametrize("arguments, message", [
     ((), "--proxy is missing, as in --proxy http://127.0.0.1:3128"),
-    (("--proxy", "127.0.0.1:3128"), "--proxy: a parent begins with http://, https://, socks4a:// or socks5://"),
+    (("--proxy", "127.0.0.1:3128"), "--proxy: a proxy's URL begins with http://, https://, socks4a:// or socks5://"),
     (("--proxy", "http://p", "--expect", "elit"), '--expect takes transparent, anonymous or elite, not "elit"'),
     (("--proxy", "http://p", "--format", "xml"), '--format takes text, json or junit, not "xml"'),
     (("--proxy", "http://p", "--timeout", "0"), '--timeout takes seconds, from 1 to 60, not "0"'),

@@ -65,6 +65,9 @@ void flow_set_sink(struct flow *flow, struct stream *sink)
 	flow->lent = 0;
 	if (!chunk_queue_empty(&flow->queue) || flow->fin)
 		flow_schedule(flow);
+	else if (sink && flow->filter && flow_filter_waits(flow->filter))
+		flow_filter_run(
+			flow->filter); /* there is room again: what the last sink had is not settled any more */
 }
 
 static inline void flow_show(const struct flow *flow, struct block *block, struct span bytes)

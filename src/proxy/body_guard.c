@@ -282,21 +282,31 @@ static bool weaken_etag(struct http_fields *fields)
 	return etag->value.at != NULL;
 }
 
-/* What a head says of content that is changed on the way, or would be for another method. False: out of memory. */
-static bool edit_head(struct http_head *response, bool decoded)
+/* What fields say of the server's own bytes is not true of others (RFC 9110 14.3, RFC 9530). False: out of memory. */
+static bool drop_untrue(struct http_fields *fields)
 {
 	static const char *const untrue[] = {"accept-ranges", "digest", "content-digest", "repr-digest",
 					     "content-md5"};
-	struct http_fields *fields = &response->fields;
 
 	for (size_t i = 0; i < ARRAY_LENGTH(untrue); i++)
 		http_fields_drop_name(fields, span_of(untrue[i]));
+	return weaken_etag(fields);
+}
+
+/* The head of content that is changed on the way, or would be for another method. False: out of memory. */
+static bool edit_head(struct http_head *response, bool decoded)
+{
 	if (decoded)
-		http_fields_drop_id(fields, HTTP_FIELD_CONTENT_ENCODING);
+		http_fields_drop_id(&response->fields, HTTP_FIELD_CONTENT_ENCODING);
 	response->length_known = false;
 	if (http_head_has_body(response))
 		response->body = HTTP_BODY_STREAMED;
-	return weaken_etag(fields);
+	return drop_untrue(&response->fields);
+}
+
+bool body_guard_trailers(const struct proxy_exchange *p, struct http_fields *trailers)
+{
+	return !p->edited || drop_untrue(trailers);
 }
 
 static struct body_guard *body_guard_new(struct exchange *x, struct proxy_exchange *p,
@@ -381,6 +391,7 @@ bool body_guard_begin(struct exchange *x, struct proxy_exchange *p)
 	guard = body_guard_new(x, p, settings, coding);
 	if (!guard)
 		return false;
+	p->edited = edited;
 	guard->done = done;
 	guard->way = way_of(done, coding);
 	flow_filter_start(&x->response_body, &guard->filter, &body_guard_ops);

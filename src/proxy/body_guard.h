@@ -20,4 +20,7 @@ WARN_UNUSED bool body_guard_request(struct exchange *x, struct proxy_exchange *p
  */
 WARN_UNUSED bool body_guard_begin(struct exchange *x, struct proxy_exchange *p);
 
+/* Trailers of such a response. False: out of memory. */
+WARN_UNUSED bool body_guard_trailers(const struct proxy_exchange *p, struct http_fields *trailers);
+
 #endif

@@ -75,6 +75,7 @@ struct proxy_exchange {
 	struct uniform_error *uniform; /* in place of the server's; see sameness.h; NULL: it has none */
 	struct mirror *mirror;         /* its request goes to a mirror too, and is not complete; NULL: none */
 	uint32_t leaks;                /* found in its response, for logs */
+	bool edited;                   /* the content of its response is changed on its way */
 	bool leaked;    /* its response says what it must not, and is not to be passed on: ERROR_LEAK */
 	bool detached;  /* its tunnel goes on without it, and logs: see detached.h */
 	bool is_mirror; /* of another exchange: see mirror.h */

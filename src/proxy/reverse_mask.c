@@ -135,7 +135,8 @@ static void mask_response_trailers(struct exchange *x, struct proxy_exchange *p,
 
 	if (mask && p->hand_over.named) {
 		struct reverse_mask_view view = reverse_mask_view(x, p);
-		if (!reverse_mask_trailers(mask, &view, trailers) || !sameness_beside(p, trailers))
+		if (!reverse_mask_trailers(mask, &view, trailers) || !body_guard_trailers(p, trailers) ||
+		    !sameness_beside(p, trailers))
 			trailers->count = 0;
 		leak_guard_trailers(x, p, trailers);
 	}

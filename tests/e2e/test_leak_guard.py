@@ -188,6 +188,12 @@ def test_content_is_rewritten(stage, client, upstream, coding):
         assert not asked.has("Range") and not asked.has("If-Range")
 
 
+def test_digests_in_trailers(stage):
+    trailers = [("Repr-Digest", "sha-256=:x:"), ("X-Sum", "1")]
+    assert ask(stage, build(stage, always(HTML, PAGE, trailers=trailers), {"body": "rewrite"})).trailers.names() == ["x-sum"]
+    assert ask(stage, build(stage, always(HTML, PAGE, trailers=trailers))).trailers.names() == ["repr-digest", "x-sum"]
+
+
 def test_split_at_each_place(stage):
     """However a name is cut into chunks, also of a compressed body, it is found."""
     page = f"<p>{INSIDE}, 127.0.0.1:80".encode()

@@ -112,7 +112,8 @@ bool dns_question_parse(struct span packet, struct dns_question *question)
 	*question = (struct dns_question){.id = take16(&reader)};
 	flags = take16(&reader);
 	questions = take16(&reader);
-	others = take16(&reader) | take16(&reader);
+	others = take16(&reader); /* answers */
+	others |= take16(&reader);
 	additional = take16(&reader);
 	/* An answer, another kind of operation, or not one question (RFC 9619). */
 	if (reader.broken || flags & 0xf800 || questions != 1 || others)

@@ -36,9 +36,12 @@ static const struct audit_group groups[] = {
 const struct audit_scale reverse_audit_scale = {
 	.kind = "reverse",
 	.grades = {[TALK_THIN] = {"thin", "neither a name nor an address of a server is told"},
-		   [TALK_QUIET] = {"quiet", "neither a server's name or address nor its software and nodes are told"},
-		   [TALK_MASKED] = {"masked", "nothing is told of servers' names, software, nodes, timing and internals"},
-		   [TALK_SAME] = {"same", "nothing is told of servers, nor can they be told apart, bodies included"}},
+		   [TALK_QUIET] = {"quiet",
+				   "neither a server's name or address nor its software and nodes are told"},
+		   [TALK_MASKED] = {"masked",
+				    "nothing is told of servers' names, software, nodes, timing and internals"},
+		   [TALK_SAME] = {"same",
+				  "nothing is told of servers, nor can they be told apart, bodies included"}},
 	.count = TALK_SAME + 1,
 	.groups = groups,
 };

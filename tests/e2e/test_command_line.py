@@ -8,7 +8,7 @@ import pytest
 from support.origin import echoing_request
 from support.process import run
 
-SUBCOMMANDS = ["run", "check", "explain", "forward", "reverse", "schema", "version", "help"]
+SUBCOMMANDS = ["run", "check", "explain", "audit", "forward", "reverse", "schema", "version", "help"]
 
 
 @pytest.mark.parametrize("name", SUBCOMMANDS)

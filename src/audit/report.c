@@ -5,6 +5,8 @@
 
 #include "core/deadline.h"
 
+enum { WHY_MOST = 1024 }; /* bytes of why there is no report */
+
 void audit_report_init(struct audit_report *report, const struct audit_scale *scale, const char *subject,
 		       struct arena *arena)
 {
@@ -29,10 +31,11 @@ bool audit_report_expect(struct audit_report *report, const char *grade)
 	return false;
 }
 
-struct span audit_escape(struct span bytes, struct arena *arena)
+/* Cut to `most`. */
+static struct span escape(struct span bytes, size_t most, struct arena *arena)
 {
 	static const char hex[] = "0123456789abcdef";
-	uint8_t *out = arena_alloc(arena, AUDIT_SAW_MOST + sizeof("..."));
+	uint8_t *out = arena_alloc(arena, most + sizeof("..."));
 	size_t len = 0;
 
 	if (!out)
@@ -40,7 +43,7 @@ struct span audit_escape(struct span bytes, struct arena *arena)
 	for (size_t i = 0; i < bytes.len; i++) {
 		uint8_t byte = bytes.at[i];
 		bool plain = byte >= ' ' && byte < 0x7f;
-		if (len + (plain ? 1 : 4) > AUDIT_SAW_MOST) {
+		if (len + (plain ? 1 : 4) > most) {
 			memcpy(out + len, "...", 3);
 			len += 3;
 			break;
@@ -60,6 +63,11 @@ struct span audit_escape(struct span bytes, struct arena *arena)
 	}
 	out[len] = '\0';
 	return span_make(out, len);
+}
+
+struct span audit_escape(struct span bytes, struct arena *arena)
+{
+	return escape(bytes, AUDIT_SAW_MOST, arena);
 }
 
 /* ---- adding ---- */
@@ -132,7 +140,7 @@ void audit_report_fail(struct audit_report *report, const char *why, const char 
 {
 	if (report->failure)
 		return;
-	report->failure = text_copy(report, span_of(why));
+	report->failure = (const char *)escape(span_of(why), WHY_MOST, report->arena).at;
 	report->advice = advice ? text_copy(report, span_of(advice)) : NULL;
 	if (!report->failure)
 		report->failure = "out of memory";
@@ -140,7 +148,7 @@ void audit_report_fail(struct audit_report *report, const char *why, const char 
 
 void audit_report_skip(struct audit_report *report, const char *why)
 {
-	report->skipped = text_copy(report, span_of(why));
+	report->skipped = (const char *)escape(span_of(why), WHY_MOST, report->arena).at;
 	if (!report->skipped)
 		report->incomplete = true;
 }

@@ -164,6 +164,23 @@ static void test_failure(void **state)
 	free(text);
 }
 
+/* What a proxy says of itself is told there too: it draws nothing on a terminal, and stays within its element. */
+static void test_failure_of_a_hostile_proxy(void **state)
+{
+	struct audit_report *report = &((struct desk *)*state)->report;
+
+	audit_report_fail(report, "it answered \"\x1b]0;x\x07\x9b<\xff\"", NULL);
+	for (int format = AUDIT_TEXT; format <= AUDIT_JUNIT; format++) {
+		char *text = print(report, (enum audit_format)format, false);
+		for (const char *at = text; *at; at++)
+			assert_true(*at == '\n' || (*at >= ' ' && *at < 0x7f));
+		assert_has(text, "x1b]0;x");
+		free(text);
+	}
+	audit_report_skip(report, "\x1b[2J");
+	assert_string_equal(report->skipped, "\\x1b[2J");
+}
+
 static void test_too_many(void **state)
 {
 	struct audit_report *report = &((struct desk *)*state)->report;
@@ -316,6 +333,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_bar, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_merged, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_failure, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_failure_of_a_hostile_proxy, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_too_many, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_escape, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_text, set_up, tear_down),

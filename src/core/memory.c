@@ -46,14 +46,19 @@ static bool fails_for_test(struct memory *memory)
 	return (atomic_fetch_add_explicit(&memory->allocations, 1, memory_order_relaxed) + 1) % every == 0;
 }
 
-void *memory_alloc(struct memory *memory, size_t bytes)
+static void *alloc(struct memory *memory, size_t bytes, bool cleared)
 {
 	if (fails_for_test(memory) || !memory_take(memory, bytes))
 		return NULL;
-	void *object = malloc(bytes);
+	void *object = cleared ? calloc(1, bytes) : malloc(bytes);
 	if (!object)
 		memory_give(memory, bytes);
 	return object;
+}
+
+void *memory_alloc(struct memory *memory, size_t bytes)
+{
+	return alloc(memory, bytes, false);
 }
 
 void *memory_alloc_beyond(struct memory *memory, size_t bytes)
@@ -93,10 +98,8 @@ void pool_fini(struct pool *pool)
 
 void *pool_grow(struct pool *pool)
 {
-	void *object = memory_alloc(pool->memory, pool->size);
-
-	/* Whatever had it before, a library perhaps, has left nothing in it for a client to be near to. */
-	return object ? memset(object, 0, pool->size) : NULL;
+	/* Whatever had it before, a library perhaps, has left nothing in it for a client to be near to; what the system gives is clear, and not touched. */
+	return alloc(pool->memory, pool->size, true);
 }
 
 void pool_shrink(struct pool *pool, void *object)

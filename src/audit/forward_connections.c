@@ -58,11 +58,11 @@ static void audit_keeping(struct forward_audit *audit)
 	wire_close(&wire);
 	forward_add(audit, "connection.client", "The client's connection stays open",
 		    numbers[1] ? AUDIT_UNSEEN : AUDIT_ALTERED, AUDIT_NO_GRADE,
-		    numbers[1] ? (struct span){0} : SPAN("no: one request each"), NULL);
+		    numbers[1] ? forward_nothing : SPAN("no: one request each"), NULL);
 	if (numbers[1])
 		forward_add(audit, "connection.server", "The server's connection stays open", AUDIT_UNSEEN,
 			    AUDIT_NO_GRADE,
-			    numbers[0] == numbers[1] ? (struct span){0} : SPAN("no: one request each"), NULL);
+			    numbers[0] == numbers[1] ? forward_nothing : SPAN("no: one request each"), NULL);
 }
 
 /*

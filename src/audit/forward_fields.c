@@ -279,7 +279,7 @@ static void known_outcome(struct forward_audit *audit, const struct known *known
 		.title = span_of(known->name),
 		.sight = tested ? AUDIT_UNSEEN : AUDIT_UNTESTED,
 		.needs = GRADE_ELITE,
-		.saw = tested ? (struct span){0} : why,
+		.saw = tested ? forward_nothing : why,
 		.minor = true,
 	};
 	char id[64];
@@ -396,7 +396,7 @@ static void own_field(struct forward_audit *audit, const struct forward_probe *p
 	const struct audit_finding finding = {
 		.id = id,
 		.title = sent->name,
-		.saw = kept     ? (struct span){0} :
+		.saw = kept     ? forward_nothing :
 		       value.at ? value :
 				  SPAN("dropped"),
 		.sight = kept ? AUDIT_UNSEEN : AUDIT_ALTERED,
@@ -462,7 +462,7 @@ static void audit_login(struct forward_audit *audit)
 	if (forward_ask(audit, &probe))
 		forward_inspect(audit, &probe);
 	forward_add(audit, "credential.proxy-authorization", "The proxy's login", AUDIT_UNSEEN,
-		    GRADE_TRANSPARENT, probe.seen ? (struct span){0} : forward_outcome(audit, &probe), NULL);
+		    GRADE_TRANSPARENT, probe.seen ? forward_nothing : forward_outcome(audit, &probe), NULL);
 	if (audit->clients[0].proxy.user.len)
 		forward_add(audit, "credential.user", "The user's name at the proxy", AUDIT_UNSEEN,
 			    GRADE_ANONYMOUS, (struct span){0}, NULL);

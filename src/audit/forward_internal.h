@@ -50,6 +50,8 @@ struct forward_probe {
 	char why[WIRE_WHY];                  /* where no response came */
 };
 
+static const struct span forward_nothing = {NULL, 0};
+
 uint64_t forward_deadline(const struct forward_audit *audit);
 /* For what a proxy may not understand, and then often says nothing to: not much longer than it took to answer what it did understand. */
 uint64_t forward_soon(const struct forward_audit *audit);

@@ -62,7 +62,7 @@ static void inspect_server(struct forward_audit *audit, const struct forward_pro
 		    server.at ? AUDIT_SEEN :
 				AUDIT_ALTERED,
 		    server.at ? GRADE_ELITE : AUDIT_NO_GRADE,
-		    own       ? (struct span){0} :
+		    own       ? forward_nothing :
 		    server.at ? server :
 				SPAN("dropped"),
 		    response_advice);
@@ -183,7 +183,7 @@ static void audit_max_forwards(struct forward_audit *audit)
 	      probe.seen ? SPAN("dropped") :
 			   forward_outcome(audit, &probe);
 	forward_add(audit, "method.max-forwards", "Max-Forwards", value.at && !kept ? AUDIT_SEEN : AUDIT_UNSEEN,
-		    AUDIT_NO_GRADE, kept ? (struct span){0} : saw, NULL);
+		    AUDIT_NO_GRADE, kept ? forward_nothing : saw, NULL);
 }
 
 /* ---- between two hops (RFC 9110 7.6.1) ---- */
@@ -244,7 +244,7 @@ static void audit_version(struct forward_audit *audit, const char *version, cons
 	bool older = strcmp(version, "HTTP/1.1") == 0 && span_equal(seen, SPAN("HTTP/1.0"));
 	forward_add(audit, id, version, older ? AUDIT_SEEN : AUDIT_UNSEEN, GRADE_ELITE,
 		    span_equal(seen, span_of(version)) ?
-			    (struct span){0} :
+			    forward_nothing :
 			    arena_format(audit->arena, "asked with %.*s", SPAN_ARG(seen)),
 		    "the proxy speaks an older version to servers than its clients do");
 }

@@ -126,7 +126,7 @@ static void judge_hello(struct forward_audit *audit, const struct tls_blocking *
 		    "the proxy makes TLS connections of its own in tunnels: let it not intercept them");
 	forward_add(audit, "tls.hello", "The ClientHello, byte by byte",
 		    span_equal(sent, seen) ? AUDIT_UNSEEN : AUDIT_SEEN, GRADE_ELITE,
-		    span_equal(sent, seen) ? (struct span){0} : SPAN("another one than was sent"), NULL);
+		    span_equal(sent, seen) ? forward_nothing : SPAN("another one than was sent"), NULL);
 }
 
 /* One request within TLS. */
@@ -150,7 +150,7 @@ static void ask_within(struct forward_audit *audit, struct wire *wire)
 	judge_hello(audit, wire->tls, probe.seen->connection->hello);
 	bool same = span_equal(head, probe.seen->http.head);
 	forward_add(audit, "tls.request", "Requests within TLS", same ? AUDIT_UNSEEN : AUDIT_SEEN,
-		    GRADE_ELITE, same ? (struct span){0} : SPAN("were changed: the proxy reads them"), NULL);
+		    GRADE_ELITE, same ? forward_nothing : SPAN("were changed: the proxy reads them"), NULL);
 }
 
 static bool open_tls(struct forward_audit *audit, struct wire *wire, struct span ca, struct span *why)
@@ -231,7 +231,7 @@ static void audit_name(struct forward_audit *audit, const struct kind *kind)
 	if (asked)
 		judge_question(audit, token);
 	forward_add(audit, id, title, asked ? AUDIT_UNSEEN : AUDIT_UNTESTED, AUDIT_NO_GRADE,
-		    open && asked ? (struct span){0} :
+		    open && asked ? forward_nothing :
 		    open          ? SPAN("another name server was asked than the observer") :
 				    why,
 		    NULL);

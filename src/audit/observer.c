@@ -135,14 +135,6 @@ struct observer_guest *observer_guest_new(struct observer *observer, const struc
 	return room ? guest : NULL;
 }
 
-uint64_t observer_connections(struct observer *observer)
-{
-	pthread_mutex_lock(&observer->lock);
-	uint64_t count = observer->guest_count;
-	pthread_mutex_unlock(&observer->lock);
-	return count;
-}
-
 /* What a connection's thread is started with. */
 struct visit {
 	struct observer *observer;

@@ -89,7 +89,5 @@ WARN_UNUSED const struct observer_message *observer_wait(struct observer *observ
 							 unsigned after, uint64_t deadline);
 /* How many messages have come whose target (raw bytes, name) holds the token. */
 unsigned observer_count(struct observer *observer, struct span token);
-/* How many connections have come, TCP alone. */
-uint64_t observer_connections(struct observer *observer);
 
 #endif

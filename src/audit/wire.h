@@ -100,7 +100,6 @@ void wire_message_parse(struct span bytes, struct wire_message *message);
 
 /* The value of the first field of that name, in any case; ->at is NULL: there is none. */
 struct span wire_field_find(const struct wire_message *message, const char *name);
-unsigned wire_field_count(const struct wire_message *message, const char *name);
 
 /*
  * Reads a message with its body; copies are in the arena. `method`: of the request that a response answers; empty: it is a request that is read. Interim

@@ -101,15 +101,6 @@ struct span wire_field_find(const struct wire_message *message, const char *name
 	return (struct span){0};
 }
 
-unsigned wire_field_count(const struct wire_message *message, const char *name)
-{
-	unsigned count = 0;
-
-	for (unsigned i = 0; i < message->count; i++)
-		count += span_equal_nocase(message->fields[i].name, span_of(name));
-	return count;
-}
-
 /* ---- bodies ---- */
 
 struct body {

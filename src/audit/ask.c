@@ -221,11 +221,11 @@ static bool talk_http2(struct wire *wire, struct h2_visit *visit, struct visitor
 	}
 }
 
-static bool request_http2(struct h2_visit *visit, const struct ask *ask, bool tls)
+static bool request_http2(struct h2_visit *visit, const struct ask *ask, struct span scheme)
 {
 	struct h2_visit_field fields[ASK_FIELDS_MOST + 4] = {
 		{SPAN(":method"), ask->method},
-		{SPAN(":scheme"), tls ? SPAN("https") : SPAN("http")},
+		{SPAN(":scheme"), scheme},
 		{SPAN(":authority"), ask->host},
 		{SPAN(":path"), ask->target},
 	};
@@ -235,16 +235,17 @@ static bool request_http2(struct h2_visit *visit, const struct ask *ask, bool tl
 	return h2_visit_request(visit, fields, 4 + ask->count);
 }
 
-static bool ask_http2(struct wire *wire, const struct ask_way *way, const struct ask *ask,
-		      struct arena *arena, struct ask_answer *answer, uint64_t deadline)
+bool ask_http2(struct wire *wire, const struct ask *ask, struct span scheme, struct arena *arena,
+	       struct ask_answer *answer, uint64_t deadline)
 {
 	struct visitor visitor = {.arena = arena, .answer = answer};
 	struct h2_visit *visit;
 
-	if (way->tls && !span_equal(tls_blocking_alpn(wire->tls), SPAN("h2")))
+	*answer = (struct ask_answer){.body = SPAN("")};
+	if (wire->tls && !span_equal(tls_blocking_alpn(wire->tls), SPAN("h2")))
 		return fail(answer, "HTTP/2 is not spoken there");
 	visit = h2_visit_new(&visitor_ops, &visitor);
-	if (!visit || !request_http2(visit, ask, way->tls))
+	if (!visit || !request_http2(visit, ask, scheme))
 		(void)fail(answer, "out of memory");
 	else
 		(void)talk_http2(wire, visit, &visitor, deadline);
@@ -273,10 +274,10 @@ bool ask(const struct ask_way *way, const struct ask *ask, struct arena *arena, 
 		*answer = (struct ask_answer){0};
 		return fail(answer, "out of memory");
 	}
-	*answer = (struct ask_answer){.body = SPAN("")};
+	*answer = (struct ask_answer){0};
 	wire_init(&wire);
 	done = open_way(&wire, way, name_of(ask->host), deadline) ?
-		       ask_http2(&wire, way, ask, arena, answer, deadline) :
+		       ask_http2(&wire, ask, way->tls ? SPAN("https") : SPAN("http"), arena, answer, deadline) :
 		       fail(answer, wire.why);
 	wire_close(&wire);
 	return done;

@@ -50,6 +50,10 @@ WARN_UNUSED bool ask(const struct ask_way *way, const struct ask *ask, struct ar
 WARN_UNUSED bool ask_raw(const struct ask_way *way, struct span host, struct span bytes, struct arena *arena,
 			 struct ask_answer *answer, uint64_t deadline);
 
+/* The same over HTTP/2 on an open connection, after ALPN or with prior knowledge, which is of no use afterwards. */
+WARN_UNUSED bool ask_http2(struct wire *wire, const struct ask *ask, struct span scheme, struct arena *arena,
+			   struct ask_answer *answer, uint64_t deadline);
+
 /* The value of the first field of that name, without case; ->at is NULL: there is none. */
 struct span ask_field(const struct ask_head *head, const char *name);
 

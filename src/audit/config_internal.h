@@ -21,6 +21,7 @@ struct stage {
 	struct config_audit *audit;
 	struct arena *arena;
 	struct snapshot *snapshot;
+	size_t listener_count; /* in the snapshot, those that are left out too */
 	struct tls_authority *authority;
 	struct dns_names names;
 	struct observer *resolvers; /* as name servers; NULL: the audit of a forward listener is one */

@@ -214,14 +214,19 @@ bool stage_prepare_snapshot(struct stage *stage)
 		if (!cover(stage, &snapshot->upstreams[i].servers) ||
 		    !cover(stage, &snapshot->plans[i].file_servers))
 			return false;
+	stage->listener_count = snapshot->listener_count;
 	for (size_t i = 0; i < snapshot->listener_count; i++) {
-		struct snapshot_listener *listener = &snapshot->listeners[i];
-		const char *why = listener->face == SNAPSHOT_ADMIN ? NULL : why_left_out(listener, &number);
+		struct snapshot_listener listener = snapshot->listeners[i];
+		bool admin = listener.face == SNAPSHOT_ADMIN;
+		const char *why = admin ? NULL : why_left_out(&listener, &number);
 
 		if (why)
-			stage_leave_out(stage, listener, why);
-		if (!why && listener->face != SNAPSHOT_ADMIN)
-			snapshot->listeners[kept++] = *listener;
+			stage_leave_out(stage, &listener, why);
+		if (why || admin)
+			continue;
+		/* Those that are left out go behind, to be given back with the others at the end. */
+		snapshot->listeners[i] = snapshot->listeners[kept];
+		snapshot->listeners[kept++] = listener;
 	}
 	snapshot->listener_count = kept;
 	return true;

@@ -213,6 +213,8 @@ bool stage_begin(struct stage *stage)
 
 void stage_end(struct stage *stage)
 {
+	if (stage->listener_count)
+		stage->snapshot->listener_count = stage->listener_count;
 	end_server(stage);
 	stage_end_servers(stage);
 	observer_free(stage->resolvers);

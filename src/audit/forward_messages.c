@@ -3,7 +3,7 @@
  */
 #include "audit/forward_internal.h"
 
-#include "audit/wire_h2.h"
+#include "audit/ask.h"
 
 #include <stdio.h>
 
@@ -250,46 +250,42 @@ static void audit_version(struct forward_audit *audit, const char *version, cons
 }
 
 /* The same request over HTTP/2: to a TLS listener by ALPN, to a plain one with prior knowledge. */
-static bool ask_h2(struct forward_audit *audit, struct wire *wire, struct span token,
-		   struct wire_message *response)
+static bool ask_h2(struct forward_audit *audit, struct wire *wire, struct span token, struct ask_answer *answer)
 {
 	const struct parent_server *proxy = &audit->clients[0].proxy;
-	struct wire_field fields[8];
-	unsigned count = 0;
-	struct wire_h2_request request = {
+	struct ask request = {
 		.method = SPAN("GET"),
-		.scheme = SPAN("http"),
-		.authority = audit->place,
-		.path = token,
-		.fields = fields,
+		.target = token,
+		.host = audit->place,
+		.fields = {{SPAN("user-agent"), SPAN("audit/2")},
+			   {SPAN("accept"), SPAN("*/*")},
+			   {SPAN("x-forwarded-for"), SPAN("198.51.100.84")},
+			   {SPAN("via"), SPAN("2 audit-hop")}},
+		.count = 4,
 	};
 
-	fields[count++] = (struct wire_field){SPAN("user-agent"), SPAN("audit/2")};
-	fields[count++] = (struct wire_field){SPAN("accept"), SPAN("*/*")};
-	fields[count++] = (struct wire_field){SPAN("x-forwarded-for"), SPAN("198.51.100.84")};
-	fields[count++] = (struct wire_field){SPAN("via"), SPAN("2 audit-hop")};
 	if (proxy->authorization.len)
-		fields[count++] = (struct wire_field){SPAN("proxy-authorization"), proxy->authorization};
-	request.count = count;
+		request.fields[request.count++] =
+			(struct wire_field){SPAN("proxy-authorization"), proxy->authorization};
 	if (!wire_open_proxy(wire, proxy, &audit->clients[0].from, TLS_BLOCKING_HTTP2, forward_deadline(audit)))
 		return false;
-	return wire_h2_ask(wire, &request, audit->arena, response, forward_soon(audit));
+	return ask_http2(wire, &request, SPAN("http"), audit->arena, answer, forward_soon(audit));
 }
 
 static void audit_h2(struct forward_audit *audit)
 {
 	static const char id[] = "version.h2", title[] = "HTTP/2 to the proxy";
 	struct span token = forward_token(audit);
-	struct wire_message *response = arena_zalloc(audit->arena, 1, sizeof(*response));
+	struct ask_answer answer = {0};
 	struct forward_probe probe = {
 		.fields = SPAN(
 			"User-Agent: audit/2\r\nAccept: */*\r\nX-Forwarded-For: 198.51.100.84\r\nVia: 2 audit-hop\r\n")};
 	struct wire wire;
 
-	if (!response || !token.at)
+	if (!token.at)
 		return;
 	wire_init(&wire);
-	if (!ask_h2(audit, &wire, token, response))
+	if (!ask_h2(audit, &wire, token, &answer))
 		forward_add(audit, id, title, AUDIT_UNTESTED, GRADE_ELITE, SPAN("not spoken"), NULL);
 	probe.seen = observer_wait(audit->observer, token, 0, deadline_now());
 	if (probe.seen) {
@@ -304,9 +300,9 @@ static void audit_h2(struct forward_audit *audit)
 				    arena_format(audit->arena, "the server was asked with %.*s",
 						 SPAN_ARG(probe.seen->http.version)),
 			    "what is dropped from requests of HTTP/1 is to be dropped from those of HTTP/2");
-	} else if (response->status) {
+	} else if (answer.final.status) {
 		forward_add(audit, id, title, AUDIT_UNTESTED, GRADE_ELITE,
-			    arena_format(audit->arena, "the proxy answered %u", response->status), NULL);
+			    arena_format(audit->arena, "the proxy answered %u", answer.final.status), NULL);
 	}
 	wire_close(&wire);
 }

@@ -12,7 +12,8 @@ enum { TIMEOUT_MOST = 60 }; /* s */
 
 static const struct command *const audits[] = {&command_audit_forward, &command_audit_reverse, NULL};
 
-int audit_finish(const struct audit_report *report, enum audit_format format)
+/* Prints it to the standard output; the exit status. */
+static int finish(const struct audit_report *report, enum audit_format format)
 {
 	if (!audit_report_print(report, stdout, format, command_colour(stdout))) {
 		fputs("guise: the report could not be written\n", stderr);
@@ -64,6 +65,48 @@ int audit_take_timeout(const struct command *command, const char *text, uint64_t
 				     TIMEOUT_MOST, text);
 	*timeout = seconds * 1000;
 	return EXIT_GOOD;
+}
+
+int audit_take_user(const struct command *command, const char *users[2], unsigned *count, const char *text)
+{
+	if (*count == 2)
+		return command_usage(command, "there are two clients: --user is given twice at most");
+	users[(*count)++] = text;
+	return EXIT_GOOD;
+}
+
+bool audit_take_all(const struct command *command, int argc, char **argv, audit_take_fn *take, void *choice,
+		    int *status)
+{
+	const char *argument;
+	int option;
+
+	*status = EXIT_USAGE;
+	while ((option = command_option_next(command, argc, argv, &argument, status)) >= 0) {
+		*status = take(command, choice, option, argument);
+		if (*status != EXIT_GOOD)
+			return false;
+	}
+	return option != COMMAND_STOP;
+}
+
+int audit_one(const struct command *command, const struct audit_job *job)
+{
+	struct memory memory;
+	struct arena arena;
+	struct audit_report report;
+	const char *why;
+	int status;
+
+	memory_init(&memory, 0);
+	arena_init(&arena, &memory, NULL, NULL, 0);
+	audit_report_init(&report, job->scale, job->subject, &arena);
+	if (job->expect && !audit_report_expect(&report, job->expect))
+		report.incomplete = true;
+	why = job->run(job->choice, &arena, &report);
+	status = why ? command_usage(command, "--proxy: %s", why) : finish(&report, job->format);
+	arena_fini(&arena);
+	return status;
 }
 
 const struct command *audit_kind(const char *name)

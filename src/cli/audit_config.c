@@ -47,8 +47,9 @@ static int take_grade(const struct command *command, struct config_audit_options
 	return EXIT_GOOD;
 }
 
-static int take(const struct command *command, struct choice *choice, int option, const char *argument)
+static int take(const struct command *command, void *of, int option, const char *argument)
 {
+	struct choice *choice = of;
 	struct config_audit_options *audit = &choice->audit;
 
 	switch (option) {
@@ -56,10 +57,7 @@ static int take(const struct command *command, struct choice *choice, int option
 		choice->file = argument;
 		return EXIT_GOOD;
 	case OPTION_USER:
-		if (choice->users == ARRAY_LENGTH(audit->users))
-			return command_usage(command, "there are two clients: --user is given twice at most");
-		audit->users[choice->users++] = argument;
-		return EXIT_GOOD;
+		return audit_take_user(command, audit->users, &choice->users, argument);
 	case OPTION_EXPECT:
 		return take_grade(command, audit, argument);
 	case OPTION_FORMAT:
@@ -107,9 +105,8 @@ static int audit(struct choice *choice, struct start *start)
 static int run(const struct command *command, int argc, char **argv)
 {
 	struct choice choice = {.audit = {.timeout = TIMEOUT}};
-	const char *argument;
 	struct start start;
-	int option, status = EXIT_USAGE;
+	int status;
 	const struct command *kind = argc > 1 ? audit_kind(argv[1]) : NULL;
 
 	signal(SIGPIPE, SIG_IGN); /* connections that are probed end as they like */
@@ -119,12 +116,7 @@ static int run(const struct command *command, int argc, char **argv)
 		return command_usage(command,
 				     "there is no audit called \"%s\"; there are forward, reverse, and -c FILE",
 				     argv[1]);
-	while ((option = command_option_next(command, argc, argv, &argument, &status)) >= 0) {
-		status = take(command, &choice, option, argument);
-		if (status != EXIT_GOOD)
-			return status;
-	}
-	if (option == COMMAND_STOP)
+	if (!audit_take_all(command, argc, argv, take, &choice, &status))
 		return status;
 	choice.file = start_file(command, choice.file, &status);
 	if (!choice.file)

@@ -27,8 +27,9 @@ struct choice {
 	unsigned users, from;
 };
 
-static int take(const struct command *command, struct choice *choice, int option, const char *argument)
+static int take(const struct command *command, void *of, int option, const char *argument)
 {
+	struct choice *choice = of;
 	struct forward_audit_options *audit = &choice->audit;
 
 	switch (option) {
@@ -36,10 +37,7 @@ static int take(const struct command *command, struct choice *choice, int option
 		audit->proxy = argument;
 		return EXIT_GOOD;
 	case OPTION_USER:
-		if (choice->users == ARRAY_LENGTH(audit->users))
-			return command_usage(command, "there are two clients: --user is given twice at most");
-		audit->users[choice->users++] = argument;
-		return EXIT_GOOD;
+		return audit_take_user(command, audit->users, &choice->users, argument);
 	case OPTION_FROM:
 		if (choice->from == ARRAY_LENGTH(audit->from))
 			return command_usage(command, "there are two clients: --from is given twice at most");
@@ -61,41 +59,27 @@ static int take(const struct command *command, struct choice *choice, int option
 	}
 }
 
-static int audit(const struct command *command, const struct choice *choice)
+static const char *audit(void *of, struct arena *arena, struct audit_report *report)
 {
-	struct memory memory;
-	struct arena arena;
-	struct audit_report report;
-	const char *why;
-	int status;
+	const struct choice *choice = of;
 
-	memory_init(&memory, 0);
-	arena_init(&arena, &memory, NULL, NULL, 0);
-	audit_report_init(&report, &forward_audit_scale, choice->audit.proxy, &arena);
-	if (choice->expect && !audit_report_expect(&report, choice->expect))
-		report.incomplete = true;
-	why = forward_audit_run(&choice->audit, &arena, &report);
-	status = why ? command_usage(command, "--proxy: %s", why) : audit_finish(&report, choice->format);
-	arena_fini(&arena);
-	return status;
+	return forward_audit_run(&choice->audit, arena, report);
 }
 
 static int run(const struct command *command, int argc, char **argv)
 {
 	struct choice choice = {.audit = {.timeout = TIMEOUT}};
-	const char *argument;
-	int option, status = EXIT_USAGE;
+	struct audit_job job = {.scale = &forward_audit_scale, .run = audit, .choice = &choice};
+	int status;
 
-	while ((option = command_option_next(command, argc, argv, &argument, &status)) >= 0) {
-		status = take(command, &choice, option, argument);
-		if (status != EXIT_GOOD)
-			return status;
-	}
-	if (option == COMMAND_STOP)
+	if (!audit_take_all(command, argc, argv, take, &choice, &status))
 		return status;
 	if (!choice.audit.proxy)
 		return command_usage(command, "--proxy is missing, as in --proxy http://127.0.0.1:3128");
-	return audit(command, &choice);
+	job.subject = choice.audit.proxy;
+	job.expect = choice.expect;
+	job.format = choice.format;
+	return audit_one(command, &job);
 }
 
 static const struct command_option options[] = {

@@ -26,8 +26,9 @@ struct choice {
 	enum audit_format format;
 };
 
-static int take(const struct command *command, struct choice *choice, int option, const char *argument)
+static int take(const struct command *command, void *of, int option, const char *argument)
 {
+	struct choice *choice = of;
 	struct reverse_audit_options *audit = &choice->audit;
 
 	switch (option) {
@@ -51,46 +52,32 @@ static int take(const struct command *command, struct choice *choice, int option
 	}
 }
 
-static int audit(const struct command *command, struct choice *choice)
+static const char *audit(void *of, struct arena *arena, struct audit_report *report)
 {
-	struct memory memory;
-	struct arena arena;
-	struct audit_report report;
-	const char *why;
-	int status;
+	struct choice *choice = of;
 
-	memory_init(&memory, 0);
-	arena_init(&arena, &memory, NULL, NULL, 0);
-	audit_report_init(&report, &reverse_audit_scale, choice->audit.proxy, &arena);
-	if (!audit_report_expect(&report, choice->expect ? choice->expect : REVERSE_AUDIT_BAR))
-		report.incomplete = true;
 	choice->audit.hosts = choice->hosts.items;
 	choice->audit.host_count = (unsigned)choice->hosts.count;
-	why = reverse_audit_run(&choice->audit, &arena, &report);
-	status = why ? command_usage(command, "--proxy: %s", why) : audit_finish(&report, choice->format);
-	arena_fini(&arena);
-	return status;
+	return reverse_audit_run(&choice->audit, arena, report);
 }
 
 static int run(const struct command *command, int argc, char **argv)
 {
 	struct choice choice = {.audit = {.timeout = TIMEOUT}};
-	const char *argument;
-	int option, status = EXIT_USAGE;
+	struct audit_job job = {.scale = &reverse_audit_scale, .run = audit, .choice = &choice};
+	int status;
 
-	while ((option = command_option_next(command, argc, argv, &argument, &status)) >= 0) {
-		status = take(command, &choice, option, argument);
-		if (status != EXIT_GOOD)
-			return status;
-	}
-	if (option == COMMAND_STOP)
+	if (!audit_take_all(command, argc, argv, take, &choice, &status))
 		return status;
 	if (!choice.audit.proxy)
 		return command_usage(command, "--proxy is missing, as in --proxy https://shop.example");
 	if (choice.audit.listen.family == ADDRESS_NONE)
 		return command_usage(command, "--origin-listen is missing: the address that the proxy has as its "
 					      "server, as in --origin-listen 127.0.0.1:8080");
-	return audit(command, &choice);
+	job.subject = choice.audit.proxy;
+	job.expect = choice.expect ? choice.expect : REVERSE_AUDIT_BAR;
+	job.format = choice.format;
+	return audit_one(command, &job);
 }
 
 static const struct command_option options[] = {

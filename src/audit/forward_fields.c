@@ -303,8 +303,13 @@ static void send_known(struct forward_audit *audit, size_t from, size_t to)
 	bool seen = forward_ask(audit, &probe);
 	if (seen)
 		forward_inspect(audit, &probe);
+	struct span outcome = forward_outcome(audit, &probe);
 	for (size_t i = from; i < to; i++)
-		known_outcome(audit, &known_fields[i], seen, forward_outcome(audit, &probe));
+		known_outcome(audit, &known_fields[i], seen, outcome);
+	if (!seen && !probe.response.status && outcome.at)
+		audit_report_fail(audit->report, (const char *)outcome.at,
+				  "The proxy has answered before. What it would do with the fields that it did not "
+				  "answer at all is not known, and so no grade.");
 }
 
 /* The line of a head that this stands in. */
@@ -327,8 +332,8 @@ static void spelt(struct forward_audit *audit, const char *id, const char *title
 	struct forward_probe probe = {.fields = span_of(lines)};
 
 	if (!forward_ask(audit, &probe)) {
-		forward_add(audit, id, title, AUDIT_UNSEEN, GRADE_ANONYMOUS, forward_outcome(audit, &probe),
-			    NULL);
+		forward_add(audit, id, title, probe.response.status ? AUDIT_UNSEEN : AUDIT_UNTESTED,
+			    GRADE_ANONYMOUS, forward_outcome(audit, &probe), NULL);
 		return;
 	}
 	struct span head = probe.seen->http.head;

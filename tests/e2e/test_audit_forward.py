@@ -285,6 +285,16 @@ def test_nobody_there():
     assert suite.get("errors") == "1" and "Connection refused" in suite.find("testcase/error").get("message")
 
 
+def test_no_grade_for_what_was_not_answered(stage):
+    """It lets one request through, and closes all that come after it."""
+    proxy = Leaky("fickle")
+    stage.daemons.append(proxy)
+    audit = Audit(proxy.url())
+    assert audit.grade is None and audit.status == 1
+    assert audit.done["failure"].startswith("no answer: ")
+    assert "hidden" not in {audit.verdict(f"field.{name}") for name in ("x-forwarded-for", "odd-case", "underscores", "repeated")}
+
+
 def test_formats_for_people_and_junit(stage):
     proxy = Leaky("add")
     stage.daemons.append(proxy)

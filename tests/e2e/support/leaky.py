@@ -25,6 +25,7 @@ class Leaky:
         self.name_server = name_server
         self.login = login  # its name stands in a field where that leaks
         self.pool = {}
+        self.served = 0
         self.lock = threading.Lock()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
@@ -58,7 +59,10 @@ class Leaky:
                 elif first == b"\x04":
                     self._socks4(sock, client)
                 while first and first not in b"\x04\x05":
+                    if self.has("fickle") and self.served:
+                        break
                     head = read_head(sock)
+                    self.served += 1
                     if not head:
                         break
                     server = self._request(sock, client, head, server)

@@ -12,7 +12,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { ROOM_FIRST = 16 * 1024, ROOM_MOST = 1024 * 1024 };
+enum {
+	ROOM_FIRST = 16 * 1024,
+	ROOM_MOST = 1024 * 1024,
+	LATE_MS = 200, /* for what is there already when the deadline comes */
+};
 
 void wire_init(struct wire *wire)
 {
@@ -201,6 +205,9 @@ bool wire_receive(struct wire *wire, uint64_t deadline)
 
 	if (wire->fd < 0 || wire->ended)
 		return wire_fail(wire, "the connection was closed");
+	/* Who always has one more byte would never be waited for. */
+	if (deadline_now() > deadline + LATE_MS)
+		return wire_fail(wire, "receive: no end came in time");
 	if (!make_room(wire))
 		return false;
 	got = wire->tls ?

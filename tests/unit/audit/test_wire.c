@@ -222,6 +222,22 @@ static void test_silence(void **state)
 }
 
 /* A head without an end is not kept without an end. */
+/* There is always one more byte: the deadline counts all the same. */
+static void test_no_silence(void **state)
+{
+	struct desk *desk = *state;
+	uint64_t began = deadline_now();
+	unsigned come = 0;
+
+	say(desk, SPAN("x"));
+	while (wire_receive(&desk->wire, began) && deadline_now() - began < 5000) {
+		say(desk, SPAN("x"));
+		come++;
+	}
+	assert_true(come > 0 && deadline_now() - began < 5000);
+	assert_string_equal(desk->wire.why, "receive: no end came in time");
+}
+
 static void test_endless_head(void **state)
 {
 	struct desk *desk = *state;
@@ -282,6 +298,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_two, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_no_http, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_silence, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_no_silence, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_endless_head, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_long_body, set_up, tear_down),
 		cmocka_unit_test(test_refused),

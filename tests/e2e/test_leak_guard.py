@@ -115,6 +115,14 @@ def test_heads_and_trailers(stage, client, upstream):
     assert guise.wait_log()["leaks"] >= 5
 
 
+def test_an_entity_tag_is_not_made_another(stage):
+    """Conditions on one that the server never gave would never hold: If-Match would refuse all changes."""
+    guise = build(stage, always([("ETag", '"127.0.0.1-5f"'), ("X-Tell", "127.0.0.1-5f")], b"ok"))
+    got = ask(stage, guise)
+    assert not got.fields.has("ETag") and got.fields.get("X-Tell") == f"{SITE}-5f"
+    told(guise, 'etag says "127.0.0.1": removed')
+
+
 @pytest.mark.parametrize("policy, value", [("off", f"at {INSIDE}"), ("report", f"at {INSIDE}"), ("remove", None), ("rewrite", f"at {SITE}")])
 def test_policies_of_heads(stage, policy, value):
     guise = build(stage, always([("X-Tell", f"at {INSIDE}")], b"ok"), {"heads": policy})

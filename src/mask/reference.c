@@ -118,6 +118,13 @@ uint16_t reference_port(struct span text)
 	return i > 1 && port <= UINT16_MAX ? (uint16_t)port : 0;
 }
 
+/* Programs find the host of "http:host" too (WHATWG URL 4.4). */
+static bool ends_in_scheme(struct span text)
+{
+	return span_equal_nocase(span_from(text, text.len - size_min(text.len, 5)), SPAN("http:")) ||
+	       span_equal_nocase(span_from(text, text.len - size_min(text.len, 6)), SPAN("https:"));
+}
+
 /* A short label by itself is a word like any other: it is a host only where one has to stand. */
 static bool stands_as_host(struct span text, size_t start, size_t end)
 {
@@ -126,6 +133,7 @@ static bool stands_as_host(struct span text, size_t start, size_t end)
 	if (span_find(span_make(text.at + start, end - start), '.') >= 0)
 		return true;
 	return before == '/' || before == '\\' || before == '@' ||
+	       (before == ':' && ends_in_scheme(span_first(text, start))) ||
 	       (before == '"' && reference_port(span_from(text, end)));
 }
 

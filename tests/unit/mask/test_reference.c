@@ -131,6 +131,10 @@ static void test_locations(void **state)
 		/* read in more than one way: gone, if it names a server */
 		{"http:/app.internal/x", gone},
 		{"http:app.internal/x", gone},
+		{"HTTP:web/x", gone},
+		{"https:web", gone},
+		{"https:", NULL},
+		{"urn:web", NULL},
 		{"http:\\\\app.internal\\x", gone},
 		{"http:///app.internal/x", gone},
 		{"\\\\app.internal/x", gone},

@@ -139,7 +139,8 @@ static void add_fields(struct text *text, const struct talk_field *fields, unsig
 
 		if (!value.at)
 			text->all = (struct span){0};
-		add_text(text, "%s: %.*s\r\n", fields[i].name, SPAN_ARG(value));
+		else
+			add_text(text, "%s: %.*s\r\n", fields[i].name, SPAN_ARG(value));
 	}
 }
 

@@ -11,6 +11,17 @@
 struct inside;
 struct inside_host;
 
+/* Addresses that servers have now, by DNS or by a file: whoever hands over knows them. */
+struct inside_now {
+	bool (*has)(const void *owner, const struct address *address); /* NULL: there are none */
+	const void *owner;
+};
+
+static inline bool inside_now_has(const struct inside_now *now, const struct address *address)
+{
+	return now->has && now->has(now->owner, address);
+}
+
 /* Empty. NULL: out of memory. */
 WARN_UNUSED struct inside *inside_new(struct arena *arena);
 void inside_free(struct inside *inside); /* maps; the rest is the arena's. NULL is fine */

@@ -22,7 +22,12 @@ void leak_marks_add(struct leak_marks *marks, uint8_t before, uint8_t behind)
 
 struct leak_look leak_look_at(const struct leak_marks *marks, const struct leak_server *server)
 {
-	struct leak_look look = {.marks = marks, .colons = marks->colons, .name = SIZE_MAX, .address = SIZE_MAX};
+	bool others = server && server->others.has;
+	struct leak_look look = {.marks = marks,
+				 .colons = marks->colons || others,
+				 .digits = marks->digits || others,
+				 .name = SIZE_MAX,
+				 .address = SIZE_MAX};
 	ptrdiff_t dot = server ? span_find(server->name, '.') : -1;
 
 	if (dot > 0 && (size_t)dot + 1 < server->name.len)
@@ -104,7 +109,7 @@ static COLD bool finds_dots(const struct leak_look *look, struct span text)
 			size_t bit = dot_bit(before, behind);
 			if ((look->marks->dots[bit / 64] >> bit % 64 & 1) || bit == look->name ||
 			    bit == look->address ||
-			    (look->marks->digits && ascii_is_digit(before) && ascii_is_digit(behind)))
+			    (look->digits && ascii_is_digit(before) && ascii_is_digit(behind)))
 				return true;
 		}
 		text = span_from(text, (size_t)dot + 1);

@@ -5,12 +5,13 @@
 #ifndef GUISE_MASK_LEAK_MARKS_H
 #define GUISE_MASK_LEAK_MARKS_H
 
-#include "net/address.h"
+#include "mask/inside.h"
 
 /* The server of the current try: it may have come from DNS or from a file, and be in no configuration. */
 struct leak_server {
 	const struct address *address; /* NULL: not known, or it is no IP address */
 	struct span name;              /* empty: it has none */
+	struct inside_now others;      /* of its group */
 };
 
 /* What stands around the first dot of what is looked for. */
@@ -26,7 +27,7 @@ void leak_marks_add(struct leak_marks *marks, uint8_t before, uint8_t behind);
 /* For the texts of one response. */
 struct leak_look {
 	const struct leak_marks *marks;
-	bool colons;
+	bool colons, digits;  /* as of marks, or for the server and the others of its group */
 	size_t name, address; /* of the server, like a bit of leak_marks.dots; SIZE_MAX: none */
 };
 

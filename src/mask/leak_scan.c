@@ -358,6 +358,8 @@ static bool address_is_inside(const struct leak_scan *scan, const struct address
 		if (address_equal_ip(address, &server))
 			return true;
 	}
+	if (scan->server && inside_now_has(&scan->server->others, address))
+		return true;
 	for (size_t i = 0; i < terms->address_count; i++)
 		if (address_equal_ip(address, &terms->addresses[i]))
 			return true;
@@ -428,7 +430,7 @@ static void find_token(struct leak_scan *scan)
 {
 	const struct leak_terms *terms = scan->terms;
 	struct span text = scan->text;
-	bool server = scan->server && scan->server->address;
+	bool server = scan->server && (scan->server->address || scan->server->others.has);
 	bool wanted = terms->network_count || terms->address_count || server;
 
 	for (size_t at = scan->from; wanted && at < text.len; at++) {

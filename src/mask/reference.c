@@ -59,8 +59,10 @@ static bool is_server(const struct reference_map *map, struct span host)
 
 	if (span_equal_nocase(host, map->server) || span_equal_nocase(host, map->said))
 		return true;
-	if (map->address && (host.at[0] == ':' || http_char_is(host.at[0], HTTP_CHAR_HEX)) &&
-	    address_parse_ip(host, &address) && address_equal_ip(&address, map->address))
+	if ((map->address || map->others.has) &&
+	    (host.at[0] == ':' || http_char_is(host.at[0], HTTP_CHAR_HEX)) && address_parse_ip(host, &address) &&
+	    ((map->address && address_equal_ip(&address, map->address)) ||
+	     inside_now_has(&map->others, &address)))
 		return true;
 	return map->inside && inside_has(map->inside, host);
 }

@@ -13,6 +13,7 @@ struct reference_map {
 	const struct inside *inside; /* all servers; NULL: none are known */
 	struct span server, said; /* names of the one that answers: its own, and what Host said; empty: none */
 	const struct address *address; /* its address; NULL: not known */
+	struct inside_now others;      /* of its group */
 	uint16_t server_port;          /* 0: not known */
 	bool server_secure;            /* it is spoken to over TLS */
 	struct span asked;     /* the host that the client asked for, as http_authority has it; empty: none */

@@ -26,6 +26,7 @@ void reverse_mask_free(const struct reverse_mask *mask); /* what is not the aren
 struct reverse_mask_view {
 	struct span server;            /* the host that the server is configured by: a name or an address */
 	const struct address *address; /* where it is; NULL: not known */
+	struct inside_now others;      /* of its group */
 	uint16_t server_port;
 	bool server_secure;                 /* it is spoken to over TLS */
 	struct span said;                   /* what Host said to it */

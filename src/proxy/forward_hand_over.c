@@ -176,8 +176,7 @@ static void forward_note_bound(struct exchange *x, const struct proxy_exchange *
 	socklen_t len = sizeof(raw);
 
 	if (forward_mask_kind(p->listener->mask) == FORWARD_TRANSPARENT &&
-	    http_version_is_socks(x->request.version) &&
-	    getsockname(conn->source.fd, &raw.any, &len) == 0)
+	    http_version_is_socks(x->request.version) && getsockname(conn->source.fd, &raw.any, &len) == 0)
 		x->bound = address_from_socket(&raw, len);
 }
 

@@ -22,12 +22,25 @@ const struct leak_guard *leaks_guard(const struct proxy_exchange *p)
 	return reverse_mask_leaks(p->match.route->mask);
 }
 
+static bool group_has(const void *owner, const struct address *address)
+{
+	return upstream_has_address(owner, address);
+}
+
+struct inside_now leaks_others(const struct proxy_exchange *p)
+{
+	const struct upstream_group *group = p->hand_over.group;
+
+	return group->view && group->view->found ? (struct inside_now){group_has, group} :
+						   (struct inside_now){0};
+}
+
 struct leak_server leaks_server(const struct exchange *x, const struct proxy_exchange *p,
 				struct address *address)
 {
 	const struct fleet_server *fleet = p->hand_over.named->fleet;
 	bool connected = x->up && p->session && p->session->conn;
-	struct leak_server server = {.name = fleet->host};
+	struct leak_server server = {.name = fleet->host, .others = leaks_others(p)};
 
 	*address = address_unmap(connected ? &p->session->conn->peer : &fleet->address);
 	if (address->family == ADDRESS_V4 || address->family == ADDRESS_V6)

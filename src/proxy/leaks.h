@@ -24,6 +24,8 @@ void leak_guard_trailers(struct exchange *x, struct proxy_exchange *p, struct ht
 
 /* The guard of the exchange's route; NULL: none, or no server has answered. */
 const struct leak_guard *leaks_guard(const struct proxy_exchange *p);
+/* Where the servers of the exchange's group are, as far as that is in no configuration. */
+struct inside_now leaks_others(const struct proxy_exchange *p);
 /* The server of the current try, as far as it is not in the guard's terms; `address` is for its address. Borrowed from the exchange. */
 struct leak_server leaks_server(const struct exchange *x, const struct proxy_exchange *p,
 				struct address *address);

@@ -52,9 +52,9 @@ struct proxy_listener {
 	/* reverse */
 	const struct router *router;
 	const struct forwarded_policy *forwarded;
-	struct told_names *told; /* fields that the mask has dropped, for the log; NULL: it says nothing */
-	struct leak_tally *leaks;           /* that its mask has found; NULL: nobody counts */
-	bool pass_certificate; /* a client's verified certificate, to the server (RFC 9440) */
+	struct told_names *told;  /* fields that the mask has dropped, for the log; NULL: it says nothing */
+	struct leak_tally *leaks; /* that its mask has found; NULL: nobody counts */
+	bool pass_certificate;    /* a client's verified certificate, to the server (RFC 9440) */
 
 	/* forward */
 	const struct rules *rules;

@@ -73,6 +73,7 @@ struct reverse_mask_view reverse_mask_view(const struct exchange *x, const struc
 		.listener = p->listener->text,
 	};
 
+	view.others = leaks_others(p);
 	if (server->address.family == ADDRESS_V4 || server->address.family == ADDRESS_V6)
 		view.address = &server->address;
 	if (!span_equal(x->request.authority, p->authority))

@@ -53,6 +53,7 @@ struct upstream_view {
 	struct roster *roster; /* held */
 	size_t size;           /* of all this, bytes */
 	bool counts;           /* in_flight is kept */
+	bool found;            /* some servers' addresses are from DNS or from a file */
 	unsigned count;        /* servers */
 	unsigned tier_count;
 	struct upstream_tier *tiers;
@@ -99,6 +100,9 @@ void upstream_on_look(struct worker *worker, upstream_look_fn *on_look, void *ow
 
 /* Looks whether anything has changed in the fleet; cheap if not. Whoever picks or shows calls it. */
 void upstream_group_refresh(struct upstream_group *group);
+
+/* Whether one of its servers is there now, whatever the port. */
+bool upstream_has_address(const struct upstream_group *group, const struct address *address);
 
 /* Closes all idle connections, and gives up those being made that nobody waits for: the worker is draining. */
 void upstream_drain(struct worker *worker);

@@ -74,6 +74,7 @@ static bool view_fill(struct upstream_group *group, struct upstream_view *view)
 
 	for (unsigned i = 0; i < view->count; i++) {
 		struct fleet_server *fleet = view->roster->members[i].server;
+		view->found |= fleet->host.len > 0 || group->settings->file.len > 0;
 		unsigned at = old ? view_find(old, fleet, hint) : 0;
 		view->entries[i] = (struct balance_entry){
 			.id = fleet->id, .in_flight = &fleet->in_flight, .most = fleet->most};
@@ -90,6 +91,14 @@ static bool view_fill(struct upstream_group *group, struct upstream_view *view)
 			return false;
 	}
 	return true;
+}
+
+bool upstream_has_address(const struct upstream_group *group, const struct address *address)
+{
+	for (unsigned i = 0; group->view && i < group->view->count; i++)
+		if (address_equal_ip(&group->view->servers[i]->fleet->address, address))
+			return true;
+	return false;
 }
 
 static bool view_has(const struct upstream_view *view, const struct upstream_server *server, unsigned hint)

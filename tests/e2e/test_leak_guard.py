@@ -11,6 +11,7 @@ from support import http2, settings
 from support.client import chunked
 from support.origin import response
 from support.process import run
+from support.waiting import wait_for
 from support.wire import Fields, Truncated
 
 INSIDE = "app.internal"
@@ -337,6 +338,27 @@ def test_networks(stage):
     assert not got.fields.has("X-Peer") and not got.fields.has("X-Six")
     assert got.fields.get("X-Other") == "11.0.0.1 q=0.5 2001:db8::1 12:34:56"
     assert got.body == b"<> ;11.0.0.1"
+
+
+def test_addresses_of_the_other_servers_of_the_group(stage):
+    """Whoever answers knows where the others are; the configuration does not."""
+    fields = HTML + [("X-Peer", "peer=127.0.0.13"), ("X-Mapped", "[::ffff:127.0.0.13]:80"), ("Location", "http://127.0.0.13:8080/next"),
+                     ("X-Other", "127.0.0.14 1.2.3.4")]
+    origin = stage.origin(always(fields, b"<127.0.0.13>127.0.0.14"), host="127.0.0.12")
+    names = stage.names()
+    names.set("one.internal", v4=["127.0.0.12"])
+    names.set("two.internal", v4=["127.0.0.13"])
+    config = settings.reverse(f"one.internal:{origin.port}", {"address": f"two.internal:{origin.port}", "backup": True},
+                              listener={"mask": {"leaks": {"body": "rewrite"}}}, route={"host": SITE})
+    config["resolver"] = {"servers": [names.address], "hosts": False}
+    guise = stage.guise(config)
+    wait_for(lambda: names.count("two.internal"), "the other name to be asked for")
+    wait_for(lambda: ask(stage, guise).fields.get("X-Peer") == f"peer={SITE}", "the other server to be there")
+    got = ask(stage, guise)
+    assert got.fields.get("X-Mapped") == SITE
+    assert got.fields.get("Location") == f"http://{SITE}/next"
+    assert got.fields.get("X-Other") == "127.0.0.14 1.2.3.4"
+    assert got.body == f"<{SITE}>127.0.0.14".encode()
 
 
 @pytest.mark.parametrize("client", ["1", "2"])

@@ -22,9 +22,7 @@ static struct router *compile(struct arena *arena, struct diagnostics *diagnosti
 {
 	static const char *const groups[] = {"web", NULL};
 	static struct share_settings web = {.group = {.text = "web", .len = 3}, .weight = 1};
-	struct router_context context = {.arena = arena,
-					 .diagnostics = diagnostics,
-					 .groups = groups};
+	struct router_context context = {.arena = arena, .diagnostics = diagnostics, .groups = groups};
 	struct route_settings *items = arena_zalloc(arena, ARRAY_LENGTH(table), sizeof(*items));
 	struct setting_string *paths = arena_zalloc(arena, ARRAY_LENGTH(table), sizeof(*paths));
 	struct reverse_settings settings = {.routes = {.items = items, .count = ARRAY_LENGTH(table)}};

@@ -30,6 +30,7 @@ struct stage {
 	struct address resolver[STAGE_RESOLVERS];
 	unsigned resolver_count;
 	struct address places[STAGE_PLACES]; /* of servers */
+	bool crowded;                        /* there would be more */
 	unsigned place_count;
 	pid_t server; /* 0: it does not run */
 	int go;       /* a byte on it lets the server begin */
@@ -55,7 +56,7 @@ void stage_end_servers(struct stage *stage);
 WARN_UNUSED bool stage_prepare_snapshot(struct stage *stage);
 /*
  * Where servers of groups and their checks listen: on all addresses, whatever a name means; on ports that the server under audit has a listener on, on those that our name
- * server gives. Into ->places; what is beyond STAGE_PLACES is not served.
+ * server gives. Into ->places, and ->crowded if there are more.
  */
 void stage_find_places(struct stage *stage);
 /* Of a server as it is written. False: it has none (unix), or out of memory. */

@@ -98,7 +98,7 @@ static void add_place(struct stage *stage, const struct address *address, uint64
 {
 	struct address place = {.family = ADDRESS_V6, .port = (uint16_t)port}; /* all addresses, IPv4's too */
 
-	if (port == 0 || stage->place_count == STAGE_PLACES)
+	if (port == 0)
 		return;
 	if (listens_on(stage->snapshot, place.port)) {
 		place = *address;
@@ -107,7 +107,10 @@ static void add_place(struct stage *stage, const struct address *address, uint64
 	for (unsigned i = 0; i < stage->place_count; i++)
 		if (address_equal(&stage->places[i], &place))
 			return;
-	stage->places[stage->place_count++] = place;
+	if (stage->place_count < STAGE_PLACES)
+		stage->places[stage->place_count++] = place;
+	else
+		stage->crowded = true;
 }
 
 bool stage_server_address(struct stage *stage, struct span text, struct address *address)

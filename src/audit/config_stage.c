@@ -201,6 +201,9 @@ bool stage_begin(struct stage *stage)
 		return true;
 	stage_find_resolvers(stage);
 	stage_find_places(stage);
+	if (stage->crowded)
+		return fail(stage, "servers listen on more ports than one audit can play",
+			    "Audit the configuration in parts.");
 	if (!start_server(stage))
 		return false;
 	/* Of a proxy that has no servers of its own, the audit of the forward face itself plays the name server, and sees what is asked. */

@@ -70,17 +70,20 @@ static int take(const struct command *command, void *of, int option, const char 
 static int report_all(const struct config_audit *audit, enum audit_format format)
 {
 	const struct audit_report *reports[CONFIG_AUDIT_REPORTS];
-	bool passed = true;
+	bool passed = true, tested = false;
 
 	for (unsigned i = 0; i < audit->count; i++) {
 		reports[i] = audit->reports[i];
+		tested |= !reports[i]->skipped;
 		passed = audit_report_passed(reports[i]) && passed;
 	}
 	if (!audit_reports_print(reports, audit->count, stdout, format, command_colour(stdout))) {
 		fputs("guise: the report could not be written\n", stderr);
 		return EXIT_FAILED;
 	}
-	return passed ? EXIT_GOOD : EXIT_FAILED;
+	if (!tested)
+		fputs("guise: nothing of this configuration could be tested\n", stderr);
+	return passed && tested ? EXIT_GOOD : EXIT_FAILED;
 }
 
 static int audit(struct choice *choice, struct start *start)

@@ -49,13 +49,19 @@ static struct origin_place forward_place(const struct exchange *x, const struct 
 {
 	const struct rule_actions *actions = forward_is_settled(p) ? p->forward.verdict.actions : NULL;
 	bool absolute = forward_is_absolute(x, p, last);
-	const struct span parent_itself = {0};
+	struct span user = p->forward.user;
+	struct span host = x->request.host.host;
+
+	if (p->forward.by_network) /* who has proved nothing is an address */
+		user.len = 0;
+	if (absolute) /* the parent itself */
+		host.len = 0;
 
 	return (struct origin_place){
 		.client = &x->client->address,
-		.user = p->forward.by_network ? (struct span){0} : p->forward.user,
+		.user = user,
 		.accounts = x->service->accounts,
-		.host = absolute ? parent_itself : x->request.host.host,
+		.host = host,
 		.port = absolute ? 0 : forward_port(&x->request),
 		.via = last ? last->index : PARENT_NONE,
 		.exit = actions && actions->exit != RULE_NONE ? actions->exit : p->listener->exit,

@@ -88,8 +88,9 @@ def test_tls_on_both_sides(audit, tmp_path):
 def test_users(audit, tmp_path):
     (tmp_path / "users").write_text(f"kim:{HASH}\n")
     config = {"forward": [{"listen": "127.0.0.1:3128", "users": {"file": "users"}}]}
-    status, reports, _ = audit(config)
-    assert status == 0 and "--user NAME:PASSWORD" in reports["forward[0]"]["skipped"]
+    status, reports, errors = audit(config)
+    assert "--user NAME:PASSWORD" in reports["forward[0]"]["skipped"]
+    assert status == 1 and "nothing of this configuration could be tested" in errors
     status, reports, _ = audit(config, "--user", "kim:secret")
     assert status == 0 and reports["forward[0]"]["grade"] == "elite"
     status, reports, _ = audit(config, "--user", "kim:wrong")
@@ -166,6 +167,8 @@ def test_junit(tmp_path):
 
 @pytest.mark.parametrize("config, message", [
     ({"forward": [{"listen": "127.0.0.1:3128", "mask": "clown"}]}, "mask"),
+    ({"reverse": [dict(REVERSE, routes=[{"to": "many"}])], "upstreams": {"many": [f"10.0.0.1:{3000 + i}" for i in range(61)]}},
+     "more ports than one audit can play"),
     ({"tcp": [{"listen": ":5432", "to": "shop"}], "upstreams": UPSTREAMS}, "no listener of the forward or the reverse face"),
 ])
 def test_nothing_to_audit(audit, config, message):

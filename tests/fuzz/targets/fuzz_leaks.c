@@ -5,6 +5,8 @@
 #include "mask/leak_guard.h"
 #include "mask/leak_text.h"
 
+#include <stdlib.h>
+
 struct sink {
 	struct leak_text text;
 	uint8_t *out;

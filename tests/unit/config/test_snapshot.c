@@ -119,13 +119,13 @@ static void test_listeners(void **state)
 	listeners = loaded.snapshot->listeners;
 	assert_int_equal(loaded.snapshot->listener_count, 4);
 	assert_int_equal(listeners[0].face, SNAPSHOT_FORWARD);
-	assert_int_equal(listeners[0].mask, FORWARD_ANONYMOUS);
+	assert_int_equal(forward_mask_kind(listeners[0].mask), FORWARD_ANONYMOUS);
 	assert_int_equal(listeners[0].place.line, 5);
 	assert_int_equal(listeners[0].addresses[0].address.family, ADDRESS_V4);
 	assert_int_equal(listeners[0].addresses[0].address.port, 3128);
 	assert_false(listeners[0].addresses[0].dual);
 	assert_non_null(listeners[0].rules);
-	assert_int_equal(listeners[1].mask, FORWARD_ELITE);
+	assert_int_equal(forward_mask_kind(listeners[1].mask), FORWARD_ELITE);
 	assert_int_equal(listeners[1].addresses[0].address.family, ADDRESS_V6);
 	assert_int_equal(listeners[2].index, 2);
 	assert_int_equal(listeners[3].face, SNAPSHOT_REVERSE);

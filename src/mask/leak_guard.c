@@ -99,20 +99,6 @@ const char *leak_done_name(enum leak_done done)
 	return names[done];
 }
 
-/* What never holds a name: not looked at. */
-static bool is_harmless(const struct http_field *field)
-{
-	switch ((enum http_field_id)field->id) {
-	case HTTP_FIELD_CACHE_CONTROL:
-	case HTTP_FIELD_CONTENT_LENGTH:
-	case HTTP_FIELD_DATE:
-	case HTTP_FIELD_STRICT_TRANSPORT_SECURITY:
-		return true;
-	default:
-		return false;
-	}
-}
-
 /* Fields that grant something to the hosts that they name: another name in them might grant it to somebody else (Fetch, CSP, RFC 7838). */
 static bool grants(struct span name)
 {
@@ -253,8 +239,6 @@ bool leak_guard_suspects(const struct leak_guard *guard, const struct leak_serve
 	uint32_t index = 0;
 
 	while ((field = http_fields_next(fields, &index))) {
-		if (is_harmless(field))
-			continue;
 		if (leak_look_finds(&look, field->value) ||
 		    (field->id == HTTP_FIELD_OTHER && leak_look_finds(&look, field->name)))
 			return true;
@@ -271,8 +255,6 @@ enum leak_verdict leak_guard_fields(const struct leak_guard *guard, struct http_
 
 	while (guard->heads != LEAK_OFF && verdict == LEAK_VERDICT_GO_ON &&
 	       (field = http_fields_next(fields, &index))) {
-		if (is_harmless(field))
-			continue;
 		if (has_leak(guard, context, field->value) ||
 		    (field->id == HTTP_FIELD_OTHER && has_leak(guard, context, field->name)))
 			verdict = guard_field(guard, field, fields->arena, context);

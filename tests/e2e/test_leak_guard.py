@@ -342,7 +342,7 @@ def test_networks(stage):
 
 def test_addresses_of_the_other_servers_of_the_group(stage):
     """Whoever answers knows where the others are; the configuration does not."""
-    fields = HTML + [("X-Peer", "peer=127.0.0.13"), ("X-Mapped", "[::ffff:127.0.0.13]:80"), ("Location", "http://127.0.0.13:8080/next"),
+    fields = HTML + [("X-Peer", "peer=127.0.0.13"), ("Cache-Control", 'private="127.0.0.13"'), ("X-Mapped", "[::ffff:127.0.0.13]:80"), ("Location", "http://127.0.0.13:8080/next"),
                      ("X-Other", "127.0.0.14 1.2.3.4")]
     origin = stage.origin(always(fields, b"<127.0.0.13>127.0.0.14"), host="127.0.0.12")
     names = stage.names()
@@ -355,7 +355,7 @@ def test_addresses_of_the_other_servers_of_the_group(stage):
     wait_for(lambda: names.count("two.internal"), "the other name to be asked for")
     wait_for(lambda: ask(stage, guise).fields.get("X-Peer") == f"peer={SITE}", "the other server to be there")
     got = ask(stage, guise)
-    assert got.fields.get("X-Mapped") == SITE
+    assert got.fields.get("X-Mapped") == SITE and "127.0.0.13" not in got.fields.get("Cache-Control")
     assert got.fields.get("Location") == f"http://{SITE}/next"
     assert got.fields.get("X-Other") == "127.0.0.14 1.2.3.4"
     assert got.body == f"<{SITE}>127.0.0.14".encode()

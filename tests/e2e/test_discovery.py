@@ -102,7 +102,7 @@ def farm(stage):
 
 
 def config(dns, *servers, upstream=None, **top):
-    return settings.reverse(*servers, upstream=upstream, workers=2, resolver={
+    return settings.reverse(*servers, upstream=upstream, listener={"mask": False}, workers=2, resolver={
         "servers": [dns.address], "hosts": False, "timeout": "500ms", "attempts": 2}, **top)
 
 
@@ -353,7 +353,7 @@ def listed(stage, farm):
 
     def start(**upstream):
         group = dict({"file": str(path)}, **upstream)
-        return stage.guise({"workers": 2, "reverse": [{"listen": "127.0.0.1:0", "routes": [{"to": "web"}]}],
+        return stage.guise({"workers": 2, "reverse": [{"listen": "127.0.0.1:0", "mask": False, "routes": [{"to": "web"}]}],
                             "upstreams": {"web": group}})
     return farm, addresses, path, start
 
@@ -454,7 +454,7 @@ def test_mistakes_at_start(stage, content, place, said):
     if content:
         path.write_text(content, encoding="utf-8")
     status, _, errors, written = check(stage, {
-        "reverse": [{"listen": "127.0.0.1:0", "routes": [{"to": "web"}]}], "upstreams": {"web": {"file": str(path)}}})
+        "reverse": [{"listen": "127.0.0.1:0", "mask": False, "routes": [{"to": "web"}]}], "upstreams": {"web": {"file": str(path)}}})
     assert status == 1
     assert (f"{path}:{place}: " if place else str(written)) in errors and said in errors
 
@@ -462,12 +462,12 @@ def test_mistakes_at_start(stage, content, place, said):
 @pytest.mark.parametrize("group", [{}, {"servers": []}])
 def test_a_group_without_servers(stage, group):
     status, _, errors, path = check(stage, {
-        "reverse": [{"listen": "127.0.0.1:0", "routes": [{"to": "web"}]}], "upstreams": {"web": group}})
+        "reverse": [{"listen": "127.0.0.1:0", "mask": False, "routes": [{"to": "web"}]}], "upstreams": {"web": group}})
     assert status == 1 and "the upstream \"web\" has no servers" in errors and str(path) in errors
 
 
 def test_relative_to_the_configuration(stage, farm):
     (stage.directory / "rel.yaml").write_text(json.dumps([farm[A].address]), encoding="utf-8")
-    guise = stage.guise({"workers": 1, "reverse": [{"listen": "127.0.0.1:0", "routes": [{"to": "web"}]}],
+    guise = stage.guise({"workers": 1, "reverse": [{"listen": "127.0.0.1:0", "mask": False, "routes": [{"to": "web"}]}],
                          "upstreams": {"web": {"file": "rel.yaml"}}})
     assert kinds(stage, guise, 3) == {A}

@@ -91,7 +91,7 @@ class One(asyncio.Protocol):
                 self.transport.close()
                 return
             status = b"200 OK" if self.state.mode == "well" else b"500 No"
-            self.transport.write(b"HTTP/1.1 %s\r\nX-Server: %s\r\nX-Checks: %d\r\nContent-Length: 4\r\n\r\nbody" % (
+            self.transport.write(b"HTTP/1.1 %s\r\nWho: %s\r\nChecks: %d\r\nContent-Length: 4\r\n\r\nbody" % (
                 status, self.state.name.encode(), self.state.checks))
 
 
@@ -128,7 +128,7 @@ class Two(asyncio.Protocol):
             self.transport.close()
             return
         status = b"\x88" if self.state.mode == "well" else b"\x8e"
-        fields = status + literal("content-length", "4") + literal("x-server", self.state.name) + literal("x-checks", str(self.state.checks))
+        fields = status + literal("content-length", "4") + literal("who", self.state.name) + literal("checks", str(self.state.checks))
         self.transport.write(headers(number, fields, end=False) + data(number, b"body", True))
 
 
@@ -239,7 +239,7 @@ class Load(threading.Thread):
             except (asyncio.IncompleteReadError, ConnectionError):
                 self.cut += 1
                 return
-            self.note(who, int(lines[0].split(" ")[1]), fields.get("x-server"), int(fields.get("x-checks", -1)), body)
+            self.note(who, int(lines[0].split(" ")[1]), fields.get("who"), int(fields.get("checks", -1)), body)
             if fields.get("connection") == "close":
                 return
             await asyncio.sleep(self.pause)
@@ -273,7 +273,7 @@ class Load(threading.Thread):
                             raise ConnectionError(f"reset with {struct.unpack('>I', payload)[0]}")
                         self.cut += 1
                         return
-            self.note(who, int(fields[":status"]), fields.get("x-server"), int(fields.get("x-checks", -1)), body)
+            self.note(who, int(fields[":status"]), fields.get("who"), int(fields.get("checks", -1)), body)
             await asyncio.sleep(self.pause)
         writer.write(goaway())
 

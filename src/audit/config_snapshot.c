@@ -4,6 +4,7 @@
 #include "audit/config_internal.h"
 #include "audit/namespace.h"
 #include "audit/reverse.h"
+#include "config/listen.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -85,25 +86,37 @@ static bool cover(struct stage *stage, const struct setting_list *servers)
 	return true;
 }
 
-static bool listens_on(const struct snapshot *snapshot, uint16_t port)
+/* Whether a listener has the port; *itself: it has the address as well, so that the server is the configuration's own. */
+static bool listens_on(const struct snapshot *snapshot, const struct address *place, bool *itself)
 {
+	bool port = false;
+
+	*itself = false;
 	for (size_t i = 0; i < snapshot->listener_count; i++)
-		for (size_t k = 0; k < snapshot->listeners[i].address_count; k++)
-			if (snapshot->listeners[i].addresses[k].address.port == port)
-				return true;
-	return false;
+		for (size_t k = 0; k < snapshot->listeners[i].address_count; k++) {
+			const struct snapshot_address *listener = &snapshot->listeners[i].addresses[k];
+			if (listener->address.port != place->port)
+				continue;
+			port = true;
+			*itself |= listen_same(&listener->address, listener->dual, place, false);
+		}
+	return port;
 }
 
 static void add_place(struct stage *stage, const struct address *address, uint64_t port)
 {
 	struct address place = {.family = ADDRESS_V6, .port = (uint16_t)port}; /* all addresses, IPv4's too */
 
+	struct address own = *address;
+	bool itself;
+
 	if (port == 0)
 		return;
-	if (listens_on(stage->snapshot, place.port)) {
-		place = *address;
-		place.port = (uint16_t)port;
-	}
+	own.port = place.port;
+	if (listens_on(stage->snapshot, &own, &itself))
+		place = own;
+	if (itself)
+		return;
 	for (unsigned i = 0; i < stage->place_count; i++)
 		if (address_equal(&stage->places[i], &place))
 			return;

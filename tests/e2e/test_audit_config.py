@@ -156,6 +156,17 @@ def test_real_servers_are_not_reached(audit, tmp_path):
     assert not reached
 
 
+def test_a_server_that_is_a_listener_of_its_own(audit):
+    """Nobody can play it, and the rest is audited."""
+    config = {"forward": [{"listen": "127.0.0.1:3128"}],
+              "reverse": [{"listen": "127.0.0.1:8080", "routes": [{"to": "own"}]},
+                          {"listen": "127.0.0.1:8081", "routes": [{"respond": {"status": 200}}]}],
+              "upstreams": {"own": ["127.0.0.1:8081"]}}
+    status, reports, errors = audit(config)
+    assert status == 0, errors
+    assert reports["forward[0]"]["grade"] == "elite" and "skipped" in reports["reverse[1]"]
+
+
 def test_junit(tmp_path):
     path = settings.write(tmp_path / "guise.yaml", {"forward": [{"listen": "127.0.0.1:3128"}],
                                                     "reverse": [dict(REVERSE, mask=False)], "upstreams": UPSTREAMS})

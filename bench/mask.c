@@ -16,6 +16,8 @@
 #include "mask/leak_text.h"
 #include "mask/reverse_mask.h"
 
+#include "median.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -133,19 +135,6 @@ static double now_ns(void)
 
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
 	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
-
-static int compare(const void *a, const void *b)
-{
-	double one = *(const double *)a, other = *(const double *)b;
-
-	return one < other ? -1 : one > other;
-}
-
-static double median(double *values, unsigned count)
-{
-	qsort(values, count, sizeof(*values), compare);
-	return values[count / 2];
 }
 
 /* ---- what is run ---- */

@@ -12,6 +12,8 @@
 #include "config/lists.h"
 #include "route/rule.h"
 
+#include "median.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,19 +101,6 @@ static double memory_of_process(const char *key)
 	if (file)
 		fclose(file);
 	return bytes;
-}
-
-static int compare(const void *a, const void *b)
-{
-	double one = *(const double *)a, other = *(const double *)b;
-
-	return one < other ? -1 : one > other;
-}
-
-static double median(double *values, unsigned count)
-{
-	qsort(values, count, sizeof(*values), compare);
-	return values[count / 2];
 }
 
 static void load(struct bench *bench, unsigned times)

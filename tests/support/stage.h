@@ -451,6 +451,20 @@ static inline void stage_stop(struct stage *stage)
 	stage_now = NULL;
 }
 
+/* Everybody goes, clients first, and time passes until nothing is left of any connection. */
+static inline void stage_leave(struct stage *stage)
+{
+	for (unsigned i = 0; i < STAGE_CLIENTS; i++)
+		stage_peer_close(&stage->clients[i]);
+	stage_turn(stage);
+	for (unsigned i = 0; i < stage->server_count; i++)
+		stage_peer_close(&stage->servers[i]);
+	for (unsigned i = 0; i < 40 && (i < 2 || conn_count(&stage->worker)); i++)
+		stage_pass(stage, 2500);
+	ENSURE(exchange_count(&stage->worker) == 0);
+	ENSURE(conn_count(&stage->worker) == 0);
+}
+
 static inline void stage_discard(struct stage *stage)
 {
 	allowances_free(stage->allowances);

@@ -84,18 +84,6 @@ static void judge(struct stage *stage, uint8_t how, struct span body)
 		ENSURE(client->reset || !span_ends_with(got, SPAN("0\r\n\r\n")));
 }
 
-static void leave(struct stage *stage)
-{
-	stage_peer_close(&stage->clients[0]);
-	stage_turn(stage);
-	for (unsigned i = 0; i < stage->server_count; i++)
-		stage_peer_close(&stage->servers[i]);
-	for (unsigned i = 0; i < 40 && (i < 2 || conn_count(&stage->worker)); i++)
-		stage_pass(stage, 2500);
-	ENSURE(exchange_count(&stage->worker) == 0);
-	ENSURE(conn_count(&stage->worker) == 0);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -120,7 +108,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		memory_fail_every(&stage.memory, 0);
 		judge(&stage, data[0], span_make(data + 2, size - 2));
 	}
-	leave(&stage);
+	stage_leave(&stage);
 	stage_stop(&stage);
 	return 0;
 }

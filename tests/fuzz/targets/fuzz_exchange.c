@@ -463,15 +463,7 @@ static void leave(struct play *play)
 		judge_client(play, who);
 	for (unsigned i = 0; i < stage->server_count; i++)
 		judge_server(play, &stage->servers[i], &mark);
-	for (unsigned i = 0; i < STAGE_CLIENTS; i++)
-		stage_peer_close(&stage->clients[i]);
-	stage_turn(stage);
-	for (unsigned i = 0; i < stage->server_count; i++)
-		stage_peer_close(&stage->servers[i]);
-	for (unsigned i = 0; i < 40 && (i < 2 || conn_count(&stage->worker)); i++)
-		stage_pass(stage, 2500);
-	ENSURE(exchange_count(&stage->worker) == 0);
-	ENSURE(conn_count(&stage->worker) == 0);
+	stage_leave(stage);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -504,15 +504,7 @@ static void play_leave(struct play *play)
 		stage->servers[i].paused = false;
 	stage_turns(stage, 3);
 	judge_all(play);
-	for (unsigned i = 0; i < STAGE_CLIENTS; i++)
-		stage_peer_close(&stage->clients[i]);
-	stage_turn(stage);
-	for (unsigned i = 0; i < stage->server_count; i++)
-		stage_peer_close(&stage->servers[i]);
-	for (unsigned i = 0; i < 40 && (i < 2 || conn_count(&stage->worker)); i++)
-		stage_pass(stage, 2500);
-	ENSURE(exchange_count(&stage->worker) == 0);
-	ENSURE(conn_count(&stage->worker) == 0);
+	stage_leave(stage);
 }
 
 static int play_all(const uint8_t *data, size_t size, bool by_server)

@@ -3,36 +3,10 @@
  */
 #include "audit/ja4.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
+#include "../../support/client_hello.h"
+
 #include <stdio.h>
 #include <stdlib.h>
-
-#include <cmocka.h>
-
-struct maker {
-	uint8_t bytes[8192];
-	size_t len;
-};
-
-static void put(struct maker *maker, const void *bytes, size_t len)
-{
-	assert_true(maker->len + len <= sizeof(maker->bytes));
-	memcpy(maker->bytes + maker->len, bytes, len);
-	maker->len += len;
-}
-
-static void put_number(struct maker *maker, unsigned bytes, size_t value)
-{
-	while (bytes-- > 0)
-		put(maker, (const uint8_t[]){(uint8_t)(value >> 8 * bytes)}, 1);
-}
-
-static void put_all(struct maker *maker, const struct maker *part, unsigned length_bytes)
-{
-	put_number(maker, length_bytes, part->len);
-	put(maker, part->bytes, part->len);
-}
 
 /* The example's: in the order that they are sent in, with values of GREASE (RFC 8701) among them. */
 static const uint16_t ciphers[] = {0x2a2a, 0x1301, 0x1302, 0x1303, 0xc02b, 0xc02f, 0xc02c, 0xc030,
@@ -102,13 +76,13 @@ static void make(struct maker *maker, const struct wish *wish, size_t record)
 	for (size_t i = 0; i < wish->extension_count; i++) {
 		make_extension(&data, wish->extensions[i], wish);
 		put_number(&all, 2, wish->extensions[i]);
-		put_all(&all, &data, 2);
+		put_vector(&all, 2, made(&data));
 	}
 	if (wish->extension_count)
-		put_all(&message, &all, 2);
+		put_vector(&message, 2, made(&all));
 	data.len = 0;
 	put_number(&data, 1, 1);
-	put_all(&data, &message, 3);
+	put_vector(&data, 3, made(&message));
 	maker->len = 0;
 	for (size_t from = 0; from < data.len; from += record) {
 		size_t run = size_min(record, data.len - from);

@@ -1,30 +1,12 @@
 /* Codings that are undone: in pieces of any size, several members, what is none, what becomes too much; and what heads say of codings. */
 #include "http/inflate.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
+#include "../../support/arena.h"
+
 #include <stdlib.h>
 #include <zlib.h>
 
-#include <cmocka.h>
-
-static struct memory memory;
-static struct arena arena;
 static uint8_t packed[1 << 20], unpacked[1 << 20];
-
-static int set_up(void **state)
-{
-	memory_init(&memory, 0);
-	arena_init(&arena, &memory, NULL, NULL, 0);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	arena_fini(&arena);
-	assert_int_equal(atomic_load(&memory.used), 0);
-	return 0;
-}
 
 static size_t pack(struct span text, int bits, uint8_t *out)
 {

@@ -1,31 +1,12 @@
 /* The automaton against a search that looks at every place: random patterns, random texts of few letters, large sets. */
 #include "mask/automaton.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
+#include "../../support/arena.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <cmocka.h>
-
 enum { PATTERNS = 40, TEXT = 300 };
-
-static struct memory memory;
-static struct arena arena;
-
-static int set_up(void **state)
-{
-	memory_init(&memory, 0);
-	arena_init(&arena, &memory, NULL, NULL, 0);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	arena_fini(&arena);
-	assert_int_equal(atomic_load(&memory.used), 0);
-	return 0;
-}
 
 static size_t random_text(uint8_t *out, size_t most, unsigned letters)
 {

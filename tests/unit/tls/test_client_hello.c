@@ -1,48 +1,14 @@
 /* ClientHello: a real one and made ones, cut into records and segments at every byte, and malformed in every length. */
-#include "tls/client_hello.h"
+#include "../../support/client_hello.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
-#include <cmocka.h>
 
 /* ---- making one ---- */
-
-struct maker {
-	uint8_t bytes[TLS_CLIENT_HELLO_MOST * 2];
-	size_t len;
-};
-
-static void put(struct maker *maker, const void *bytes, size_t len)
-{
-	assert_true(maker->len + len <= sizeof(maker->bytes));
-	memcpy(maker->bytes + maker->len, bytes, len);
-	maker->len += len;
-}
-
-static void put_number(struct maker *maker, unsigned bytes, size_t value)
-{
-	while (bytes-- > 0) {
-		uint8_t byte = (uint8_t)(value >> 8 * bytes);
-		put(maker, &byte, 1);
-	}
-}
-
-static void put_vector(struct maker *maker, unsigned bytes, struct span content)
-{
-	put_number(maker, bytes, content.len);
-	put(maker, content.at, content.len);
-}
 
 static void put_extension(struct maker *maker, unsigned type, struct span content)
 {
 	put_number(maker, 2, type);
 	put_vector(maker, 2, content);
-}
-
-static struct span made(const struct maker *maker)
-{
-	return span_make(maker->bytes, maker->len);
 }
 
 static void make_name(struct maker *maker, struct span name)

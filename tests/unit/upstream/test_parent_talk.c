@@ -1,28 +1,9 @@
 /* What is said to a parent, and what becomes of its answers: whole, cut at every byte, malformed in every way. */
 #include "upstream/parent_talk.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
+#include "../../support/arena.h"
+
 #include <stdio.h>
-
-#include <cmocka.h>
-
-static struct memory memory;
-static struct arena arena;
-
-static int set_up(void **state)
-{
-	memory_init(&memory, 0);
-	arena_init(&arena, &memory, NULL, NULL, 0);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	arena_fini(&arena);
-	assert_int_equal(atomic_load(&memory.used), 0);
-	return 0;
-}
 
 static struct parent_server server_of(const char *url)
 {
